@@ -44,10 +44,18 @@ enum vio_irq_mode {
 #define VIO_RESET_DEADLINE_US 1000000u /* for status to read 0 */
 #define VIO_RESETS_PER_MINUTE 3u       /* recoveries before a device is given up (H-13) */
 
+/* A feature that makes no sense unless one of any_of is accepted too (FB-2). */
+struct vio_feature_need {
+	unsigned feature;
+	uint64_t any_of;
+};
+
 struct vio_device {
 	const struct vio_os *os;
 	struct vio_transport *t;
-	_Atomic unsigned char state; /* enum vio_state; read anywhere, written by lifecycle calls */
+	const struct vio_feature_need *needs; /* of the driver above; order does not matter */
+	unsigned nneeds;
+	unsigned char state; /* enum vio_state, through vio_device_state only: read anywhere */
 	enum vio_irq_mode irq_mode;
 	uint64_t offered;
 	uint64_t accepted;
@@ -56,17 +64,19 @@ struct vio_device {
 	struct vio_ring *rings[VIO_MAX_QUEUES];
 	uint64_t recoveries[VIO_RESETS_PER_MINUTE]; /* when, us */
 	uint64_t recovery_count;
-	uint64_t quarantined; /* rings leaked because a reset did not end */
+	bool unsafe;	      /* a reset did not end: the device may still write to our memory */
+	uint64_t quarantined; /* rings leaked because of that */
 };
 
-/* Nothing is touched. os and t must outlive dev. */
-void vio_device_init(struct vio_device *dev, const struct vio_os *os, struct vio_transport *t);
+/* The device is not touched. os, t and needs must outlive dev. */
+void vio_device_init(struct vio_device *dev, const struct vio_os *os, struct vio_transport *t,
+		     const struct vio_feature_need *needs, unsigned nneeds);
 
 /*
  * Reset and negotiate. Accepts (offered & wanted) with prerequisites closed; needs all of
- * required. The first successful negotiation fixes the offer that later ones must still contain
- * (H-11). VIO_ENOTSUP: a required feature is missing, or FEATURES_OK did not stay (FAILED is set,
- * FB-6). VIO_ETIMEDOUT, VIO_ENODEV.
+ * required. A driver that starts again passes what it accepted first as both (H-11). VIO_ENOTSUP: a
+ * required feature is missing, or FEATURES_OK did not stay (FAILED is set, FB-6). VIO_ETIMEDOUT,
+ * VIO_ENODEV.
  */
 int vio_device_negotiate(struct vio_device *dev, uint64_t wanted, uint64_t required) VIO_MUST_CHECK;
 
@@ -76,11 +86,12 @@ static inline bool vio_device_has(const struct vio_device *dev, unsigned feature
 }
 
 /*
- * Which bits of features may be accepted: removes those whose prerequisite is missing
- * (FB-2, 5.1.3.1 for net), unknown transport bits (FB-4). Pure; for tests and for drivers that
- * print.
+ * Which of features may be accepted: drops the transport bits this core does not know (FB-4) and
+ * every feature whose need is not met, until nothing changes. Bits 0-23 and 50-127 are the driver's
+ * own. Pure.
  */
-uint64_t vio_features_close(uint64_t features);
+uint64_t vio_features_close(uint64_t features, const struct vio_feature_need *needs,
+			    unsigned nneeds);
 
 /* One field, or count fields of the same width that follow each other. */
 struct vio_config_field {
@@ -140,10 +151,12 @@ unsigned vio_device_isr(struct vio_device *dev, unsigned vector);
 
 /* True when the device asks for a reset (2.1.2). One register read. */
 bool vio_device_needs_reset(struct vio_device *dev);
+/* The vector a queue is to use in the current mode, VIRTIO_MSI_NO_VECTOR without MSI-X. */
+uint16_t vio_device_queue_vector(const struct vio_device *dev, uint16_t queue);
 
 static inline enum vio_state vio_device_state(const struct vio_device *dev)
 {
-	return (enum vio_state)dev->state;
+	return (enum vio_state)__atomic_load_n(&dev->state, __ATOMIC_ACQUIRE);
 }
 
 #endif

@@ -137,6 +137,7 @@ struct vio_net_info {
 	uint16_t hdr_len;    /* of the virtio header on the ring */
 	uint32_t rx_buf_len; /* bytes a receive buffer must have, header included */
 	uint16_t rx_size, tx_size, ctrl_size; /* entries; ctrl 0: no control queue */
+	uint16_t tx_max_segs;		      /* most segments of a packet to send */
 	bool tx_csum, tx_tso4, tx_tso6, tx_ecn, tx_uso;
 	bool rx_csum, rx_lro4, rx_lro6, rx_ecn, rx_merge;
 	bool filters, vlan_filter, mac_set, offload_set;
@@ -210,7 +211,7 @@ unsigned vio_net_rx_posted(const struct vio_net *net);
 
 /* ---- interrupts and time ---- */
 
-/* Filter context: VIO_EVENT_* mask, 0 if not ours. Queue interrupts are off until armed again. */
+/* Filter context: VIO_EVENT_* mask, 0 if not ours. Touches registers and counters only. */
 unsigned vio_net_interrupt(struct vio_net *net, unsigned vector);
 /* Read the configuration; link and announce upcalls as needed. */
 void vio_net_config_event(struct vio_net *net);

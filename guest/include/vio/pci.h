@@ -62,13 +62,15 @@ struct vio_pci {
 	unsigned open_bars; /* bit per BAR opened */
 	struct vio_pci_region common, notify, isr, device;
 	uint32_t notify_multiplier;
-	unsigned cfg_window;   /* offset of the PCI_CFG capability, 0: none */
-	unsigned msix_cap;     /* offset of the MSI-X capability, 0: none */
-	uint16_t msix_entries; /* table size, 0: none */
-	uint16_t device_type;  /* enum virtio_id */
-	/* Per-queue notify position inside the notify region, learnt when a queue is set up. */
-	struct {
+	unsigned cfg_window;	/* offset of the PCI_CFG capability, 0: none */
+	unsigned msix_cap;	/* offset of the MSI-X capability, 0: none */
+	uint16_t msix_entries;	/* table size, 0: none */
+	uint16_t device_type;	/* enum virtio_id */
+	bool notif_config_data; /* negotiated */
+	/* Where and what to write for each queue, learnt when it is enabled. */
+	struct vio_pci_notify {
 		uint32_t off;
+		uint16_t value;
 		bool valid;
 	} notify_at[VIO_MAX_QUEUES];
 };

@@ -13,6 +13,10 @@
 
 #define VIO_MAX_QUEUES 16u /* virtqueues a device may use with this core */
 
+/* What isr returns (4.1.4.5, the same bits in every transport). */
+#define VIO_ISR_QUEUE  1u
+#define VIO_ISR_CONFIG 2u
+
 struct vio_transport;
 
 /* A split virtqueue as the device must see it (device addresses). */
@@ -50,14 +54,14 @@ struct vio_transport_ops {
 	 */
 	int (*queue_enable)(struct vio_transport *t, uint16_t q,
 			    const struct vio_queue_layout *layout, uint16_t vector);
-	/* Legacy: takes the queue's memory back (page number 0). Modern: nothing but reset can. */
-	void (*queue_disable)(struct vio_transport *t, uint16_t q);
 	int (*config_vector)(struct vio_transport *t, uint16_t vector);
 
 	/* Available-buffer notification for an enabled queue. Callable from any context. */
 	void (*notify)(struct vio_transport *t, uint16_t q);
 	/* Read and so clear ISR. Interrupt filter context. */
 	uint8_t (*isr)(struct vio_transport *t);
+	/* Whether the function is off the bus (unplugged): then it reaches no memory either. */
+	bool (*gone)(struct vio_transport *t);
 };
 
 struct vio_transport {
