@@ -9,8 +9,8 @@
 #include "common/endian.h"
 #include "wire/virtio.h"
 
-#define ETH_ALEN      6u
-#define ETH_HLEN      14u
+#define ETH_ALEN      6 /* spelt as in Linux headers, so that both can be included */
+#define ETH_HLEN      14
 #define ETH_VLAN_LEN  4u
 #define ETH_FRAME_MIN 60u /* without FCS */
 

@@ -175,17 +175,13 @@ int vio_device_add_queue(struct vio_device *dev, const struct vio_ring_params *p
 	return VIO_OK;
 }
 
-uint16_t vio_device_queue_vector(const struct vio_device *dev, uint16_t queue)
+/* The vector for a queue in the current mode. */
+static uint16_t device_queue_vector(const struct vio_device *dev, const struct vio_ring *r)
 {
-	switch (dev->irq_mode) {
-	case VIO_IRQ_MSIX_ONE:
+	if (!vio_ring_polled(r) && dev->irq_mode == VIO_IRQ_MSIX_ONE)
 		return 0;
-	case VIO_IRQ_MSIX_EACH:
-		return (uint16_t)(1 + queue);
-	case VIO_IRQ_NONE:
-	case VIO_IRQ_INTX:
-		break;
-	}
+	if (!vio_ring_polled(r) && dev->irq_mode == VIO_IRQ_MSIX_EACH)
+		return (uint16_t)(1 + vio_ring_index(r));
 	return VIRTIO_MSI_NO_VECTOR;
 }
 
@@ -205,8 +201,7 @@ int vio_device_enable_queue(struct vio_device *dev, struct vio_ring *r)
 		return VIO_EBROKEN;
 	}
 	vio_ring_layout(r, &layout);
-	err = t->ops->queue_enable(t, vio_ring_index(r), &layout,
-				   vio_device_queue_vector(dev, vio_ring_index(r)));
+	err = t->ops->queue_enable(t, vio_ring_index(r), &layout, device_queue_vector(dev, r));
 	if (err)
 		vio_device_break(dev, t->why ? t->why : "queue was not taken");
 	return err;

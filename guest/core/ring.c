@@ -83,6 +83,7 @@ int vio_ring_create(struct vio_ring **out, const struct vio_os *os, struct vio_t
 	r->indirect = params->indirect && r->max_segs > 2;
 	r->swap = HOST_BIG_ENDIAN && !t->legacy;
 	r->len_policy = params->len_policy;
+	r->polled = params->polled;
 
 	err = ring_alloc(r);
 	if (err) {
@@ -169,6 +170,11 @@ uint16_t vio_ring_size(const struct vio_ring *r)
 uint16_t vio_ring_index(const struct vio_ring *r)
 {
 	return r->index;
+}
+
+bool vio_ring_polled(const struct vio_ring *r)
+{
+	return r->polled;
 }
 
 uint16_t vio_ring_in_flight(const struct vio_ring *r)

@@ -37,6 +37,7 @@ struct vio_ring {
 	uint16_t max_segs;
 	bool event_idx;
 	bool indirect;
+	bool polled;
 	bool swap; /* ring byte order is not the CPU's */
 	enum vio_ring_len len_policy;
 

@@ -13,133 +13,127 @@
  */
 #include "guest/core/ring_priv.h"
 
-/* What a buffer looks like before it is written: how many segments, how many bytes go in. */
-struct ring_shape {
-	unsigned nsegs;
-	uint64_t in_len;
-	uint64_t total;
+/* A chain as it was written. */
+struct ring_chain {
+	unsigned n;	 /* descriptors; 0: nothing that may be published */
+	uint16_t last;	 /* slot of the last one (direct) */
+	uint16_t next;	 /* free list behind it (direct) */
+	uint32_t in_len; /* bytes the device may write */
 };
 
-static int ring_measure(const struct vio_ring *r, const struct vio_part *parts, unsigned nparts,
-			struct ring_shape *shape)
+static inline void ring_write_desc(const struct vio_ring *r, struct vring_desc *d, uint64_t addr,
+				   uint32_t len, uint16_t flags, uint16_t next)
 {
-	bool in = false;
-
-	*shape = (struct ring_shape){0};
-	for (unsigned p = 0; p < nparts; p++) {
-		if (in && !parts[p].in)
-			return VIO_EINVAL; /* SQ-2 */
-		in = parts[p].in;
-		for (unsigned i = 0; i < parts[p].n; i++) {
-			uint32_t len = parts[p].segs[i].len;
-
-			shape->nsegs += len != 0;
-			shape->total += len;
-			if (in)
-				shape->in_len += len;
-		}
-	}
-	if (shape->nsegs == 0 || shape->nsegs > r->max_segs || shape->total > UINT32_MAX)
-		return VIO_EINVAL; /* SQ-4, SQ-8 */
-	return VIO_OK;
-}
-
-static inline void ring_write_desc(const struct vio_ring *r, struct vring_desc *d,
-				   const struct seg *s, uint16_t flags, uint16_t next)
-{
-	d->addr.raw = ring_swap64(r, s->addr);
-	d->len.raw = ring_swap32(r, s->len);
+	d->addr.raw = ring_swap64(r, addr);
+	d->len.raw = ring_swap32(r, len);
 	d->flags.raw = ring_swap16(r, flags);
 	d->next.raw = ring_swap16(r, next);
 }
 
-/* Descriptors head .. through the free list; returns the last one. */
-static uint16_t ring_add_direct(struct vio_ring *r, const struct vio_part *parts, unsigned nsegs)
+/*
+ * Writes the segments of parts, at most max of them, into the free descriptors or into a table.
+ * One walk: the device sees none of it before the index is published, so a buffer that turns out
+ * to be malformed half-way is simply not published. Always inlined, once for each kind.
+ */
+static inline __attribute__((always_inline)) struct ring_chain ring_write_chain(
+	const struct vio_ring *r, const struct vio_part *parts, unsigned nparts, unsigned max,
+	struct vring_desc *table)
 {
-	uint16_t at = r->free_head;
-	uint16_t last = at;
+	struct vring_desc *desc = table ? table : r->desc;
+	uint16_t at = table ? 0 : r->free_head;
+	struct ring_chain c = {.last = at};
+	uint64_t total = 0, in_len = 0;
+	uint16_t dir = 0, last_dir = 0;
 
-	for (const struct vio_part *p = parts; nsegs; p++) {
-		uint16_t dir = p->in ? VRING_DESC_F_WRITE : 0;
+	for (const struct vio_part *p = parts; p < parts + nparts; p++) {
+		const struct seg *end = p->segs + p->n;
 
-		for (unsigned i = 0; i < p->n; i++) {
+		if (!p->in && dir)
+			return (struct ring_chain){0}; /* SQ-2 */
+		dir = p->in ? VRING_DESC_F_WRITE : 0;
+		for (const struct seg *seg = p->segs; seg < end; seg++) {
 			uint16_t next;
 
-			if (p->segs[i].len == 0)
+			if (seg->len == 0)
 				continue;
-			next = r->slots[at].next;
-			nsegs--;
-			ring_write_desc(r, &r->desc[at], &p->segs[i],
-					(uint16_t)(dir | (nsegs ? VRING_DESC_F_NEXT : 0)),
-					nsegs ? next : 0);
-			last = at;
+			if (c.n++ == max)
+				return (struct ring_chain){0};
+			next = table ? (uint16_t)(at + 1) : r->slots[at].next;
+			ring_write_desc(r, &desc[at], seg->addr, seg->len,
+					(uint16_t)(dir | VRING_DESC_F_NEXT), next);
+			total += seg->len;
+			in_len += dir ? seg->len : 0;
+			c.last = at;
+			last_dir = dir;
 			at = next;
 		}
 	}
-	r->free_head = at;
-	return last;
+	if (c.n == 0 || total > UINT32_MAX) /* SQ-4 */
+		return (struct ring_chain){0};
+	desc[c.last].flags.raw = ring_swap16(r, last_dir);
+	desc[c.last].next.raw = 0;
+	c.next = at;
+	c.in_len = (uint32_t)in_len;
+	return c;
 }
 
-static void ring_add_indirect(struct vio_ring *r, const struct vio_part *parts, unsigned nsegs)
+static struct ring_chain ring_add_indirect(struct vio_ring *r, const struct vio_part *parts,
+					   unsigned nparts)
 {
 	uint16_t head = r->free_head;
 	size_t first = (size_t)head * r->max_segs;
-	struct vring_desc *table = r->tables + first;
-	struct seg whole = {
-		.addr = r->tables_mem.da + first * sizeof(*table),
-		.len = (uint32_t)(nsegs * sizeof(*table)),
-	};
-	uint16_t n = 0;
+	struct ring_chain c = ring_write_chain(r, parts, nparts, r->max_segs, r->tables + first);
 
-	for (const struct vio_part *p = parts; n < nsegs; p++) {
-		uint16_t dir = p->in ? VRING_DESC_F_WRITE : 0;
-
-		for (unsigned i = 0; i < p->n; i++) {
-			bool more;
-
-			if (p->segs[i].len == 0)
-				continue;
-			more = n + 1u < nsegs;
-			ring_write_desc(r, &table[n], &p->segs[i],
-					(uint16_t)(dir | (more ? VRING_DESC_F_NEXT : 0)),
-					more ? (uint16_t)(n + 1) : 0);
-			n++;
-		}
-	}
 	/* SQ-9: INDIRECT stands alone. */
-	ring_write_desc(r, &r->desc[head], &whole, VRING_DESC_F_INDIRECT, 0);
-	r->free_head = r->slots[head].next;
+	ring_write_desc(r, &r->desc[head], r->tables_mem.da + first * sizeof(struct vring_desc),
+			(uint32_t)(c.n * sizeof(struct vring_desc)), VRING_DESC_F_INDIRECT, 0);
+	c.last = head;
+	c.next = r->slots[head].next;
+	return c;
+}
+
+/* Why a buffer was not written: it never could be, or only not now. */
+static int ring_refuse(const struct vio_ring *r, const struct vio_part *parts, unsigned nparts)
+{
+	unsigned n = 0;
+
+	for (unsigned p = 0; p < nparts; p++) {
+		for (unsigned i = 0; i < parts[p].n; i++)
+			n += parts[p].segs[i].len != 0;
+	}
+	return n && n <= r->max_segs && n > r->nfree ? VIO_EAGAIN : VIO_EINVAL;
 }
 
 int vio_ring_add(struct vio_ring *r, const struct vio_part *parts, unsigned nparts, void *token)
 {
-	struct ring_shape shape;
-	struct vio_ring_slot *slot;
 	uint16_t head = r->free_head;
-	bool indirect;
-	int err;
+	struct vio_ring_slot *slot = &r->slots[head]; /* one past the last if none is free */
+	struct ring_chain c = {0};
+	unsigned n = 0;
 
 	if (r->broken)
 		return VIO_EBROKEN;
-	err = ring_measure(r, parts, nparts, &shape);
-	if (err || !token)
+	if (!token)
 		return VIO_EINVAL;
+	for (unsigned p = 0; p < nparts; p++)
+		n += parts[p].n;
 
-	indirect = r->indirect && (shape.nsegs > 2 || shape.nsegs > r->nfree);
-	if (r->nfree < (indirect ? 1 : shape.nsegs))
-		return VIO_EAGAIN;
-
-	slot = &r->slots[head];
-	slot->ndesc = indirect ? 1 : (uint16_t)shape.nsegs;
-	slot->in_len = (uint32_t)shape.in_len;
-	if (indirect) {
-		ring_add_indirect(r, parts, shape.nsegs);
-		slot->tail = head;
-	} else {
-		slot->tail = ring_add_direct(r, parts, shape.nsegs);
+	if (r->indirect && r->nfree && (n > 2 || n > r->nfree)) {
+		c = ring_add_indirect(r, parts, nparts);
+		n = 1;
+	} else if (r->nfree) {
+		c = ring_write_chain(r, parts, nparts,
+				     r->nfree < r->max_segs ? r->nfree : r->max_segs, NULL);
+		n = c.n;
 	}
+	if (c.n == 0)
+		return ring_refuse(r, parts, nparts);
+	slot->ndesc = (uint16_t)n;
+	slot->in_len = c.in_len;
+	slot->tail = c.last;
 	slot->token = token;
-	r->nfree = (uint16_t)(r->nfree - slot->ndesc);
+	r->free_head = c.next;
+	r->nfree = (uint16_t)(r->nfree - n);
 	r->in_flight++;
 
 	ring_store16(r, &r->avail->ring[r->avail_idx & r->mask], head);

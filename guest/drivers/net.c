@@ -1,26 +1,19 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The network driver's life: creation, start and stop, configuration, events.
+ * The network driver's life: creation, start and stop.
  *
  * Creation negotiates once, learns what the device is, allocates for it, and leaves it reset. From
  * then on the set of features is fixed: each start asks for exactly that set again, and a device
  * that no longer offers it is refused (H-11). So starting, resuming and recovering allocate nothing
  * and cannot fail for want of memory.
- *
- * Interrupts only say that something may have happened. With a vector for each purpose that is
- * precise; with one shared vector, a configuration change looks like any other interrupt, and
- * reading the configuration costs the hypervisor a trap. So a shared interrupt that finds no packet
- * work reads the configuration at once, one that does find work reads it if 10 ms have passed since
- * it was last read, and the tick reads it always: no change is missed, and traffic does not pay.
  */
 #include "guest/drivers/net_priv.h"
 
-#define TX_MAX_SEGS	64u
-#define RX_BUF_MIN	2048u
-#define RX_BUF_FLOOR	256u /* every header we parse lies in the first buffer */
-#define RX_RING_MAX	1024u
-#define CONFIG_CHECK_US 10000u
-#define MTU_DEFAULT	1500u
+#define TX_MAX_SEGS  64u
+#define RX_BUF_MIN   2048u
+#define RX_BUF_FLOOR 256u /* every header we parse lies in the first buffer */
+#define RX_RING_MAX  1024u
+#define MTU_DEFAULT  1500u
 
 #define BIT(f) VIRTIO_BIT(VIRTIO_NET_F_##f)
 
@@ -59,9 +52,7 @@ static const struct vio_feature_need net_needs[] = {
 
 /* Configuration fields (5.1.4) and where vio_config_read puts them. */
 static const struct vio_config_field net_field_mac = {0, 1, 6};
-static const struct vio_config_field net_field_status = {6, 2, 1};
 static const struct vio_config_field net_field_mtu = {10, 2, 1};
-static const struct vio_config_field net_fields_speed[2] = {{12, 4, 1}, {16, 1, 1}};
 
 uint64_t net_now(const struct vio_net *net)
 {
@@ -202,6 +193,7 @@ static int net_create_rings(struct vio_net *net)
 		p.index = VIRTIO_NET_QUEUE_CTRL;
 		p.size = limit ? limit : 64;
 		p.max_segs = 4;
+		p.polled = true;
 		err = vio_device_add_queue(&net->dev, &p, &net->ctrl);
 		if (err)
 			return err;
@@ -411,130 +403,6 @@ void net_check_broken(struct vio_net *net)
 	net->told_broken = true;
 	net->stats.breaks++;
 	net->up->broken(net->port, net->dev.why);
-}
-
-/* ---- configuration ---- */
-
-static int net_read_status(struct vio_net *net, bool *announce)
-{
-	uint32_t status = VIRTIO_NET_S_LINK_UP; /* NC-5 */
-
-	if (net_has(net, VIRTIO_NET_F_STATUS)) {
-		int err = vio_config_read(&net->dev, &net_field_status, 1, &status);
-
-		if (err)
-			return err;
-	}
-	net->link.up = status & VIRTIO_NET_S_LINK_UP; /* NC-6 */
-	*announce = status & VIRTIO_NET_S_ANNOUNCE && net_has(net, VIRTIO_NET_F_GUEST_ANNOUNCE);
-	return VIO_OK;
-}
-
-static int net_read_speed(struct vio_net *net)
-{
-	uint32_t vals[2] = {VIRTIO_NET_SPEED_UNKNOWN + 1, VIRTIO_NET_DUPLEX_UNKNOWN};
-
-	if (net_has(net, VIRTIO_NET_F_SPEED_DUPLEX)) {
-		int err = vio_config_read(&net->dev, net_fields_speed, 2, vals);
-
-		if (err)
-			return err;
-	}
-	net->link.speed_mbps = vals[0] > VIRTIO_NET_SPEED_UNKNOWN ? 0 : vals[0]; /* NC-11 */
-	net->link.full_duplex = vals[1] != VIRTIO_NET_DUPLEX_HALF;
-	return VIO_OK;
-}
-
-int net_config_update(struct vio_net *net, bool starting)
-{
-	struct vio_net_link before = net->link;
-	bool announce = false;
-	int err = net_read_status(net, &announce);
-
-	if (!err)
-		err = net_read_speed(net); /* NC-12 */
-	if (err)
-		return err;
-	net->config_checked = net_now(net);
-	if (before.up != net->link.up || before.speed_mbps != net->link.speed_mbps ||
-	    before.full_duplex != net->link.full_duplex) {
-		net->stats.link_changes += !starting;
-		if (!starting)
-			net->up->link(net->port, &net->link);
-	}
-	if (announce && net->running) {
-		net->stats.announces++;
-		err = net_ctrl_announce_ack(net); /* NX-10 */
-		if (!err)
-			net->up->announce(net->port); /* NX-9 */
-	}
-	return err == VIO_EDEV ? VIO_OK : err;
-}
-
-void vio_net_config_event(struct vio_net *net)
-{
-	int err;
-
-	if (!net->running)
-		return;
-	if (vio_device_needs_reset(&net->dev))
-		vio_device_break(&net->dev, "device asks for a reset");
-	else if ((err = net_config_update(net, false)) != VIO_OK)
-		vio_device_break(&net->dev, "configuration cannot be read");
-	net_check_broken(net);
-}
-
-/* ---- events ---- */
-
-unsigned vio_net_interrupt(struct vio_net *net, unsigned vector)
-{
-	unsigned events = vio_device_isr(&net->dev, vector);
-
-	if (events & VIO_EVENT_QUEUE) {
-		/* A vector of its own says which queue; otherwise receive is counted. */
-		if (net->dev.irq_mode == VIO_IRQ_MSIX_EACH && vector == 1 + VIRTIO_NET_QUEUE_TX)
-			net->stats.tx.irqs++;
-		else
-			net->stats.rx.irqs++;
-	}
-	if (events & VIO_EVENT_CONFIG && net->dev.irq_mode != VIO_IRQ_MSIX_ONE)
-		net->stats.config_irqs++;
-	return events;
-}
-
-bool vio_net_service(struct vio_net *net, unsigned events, unsigned budget)
-{
-	unsigned received, sent;
-	bool more;
-
-	if (!net->running)
-		return false;
-	vio_ring_irq_off(net->rx);
-	received = vio_net_rx_poll(net, budget);
-	sent = vio_net_tx_reclaim(net, budget);
-	if (events & VIO_EVENT_CONFIG &&
-	    (net->dev.irq_mode != VIO_IRQ_MSIX_ONE || received + sent == 0 ||
-	     net_now(net) - net->config_checked >= CONFIG_CHECK_US))
-		vio_net_config_event(net);
-	if (!net->running)
-		return false;
-	vio_net_flush(net);
-	more = received >= budget || sent >= budget;
-	if (!more && net->dev.irq_mode != VIO_IRQ_NONE)
-		more = vio_net_rx_arm(net);
-	if (net->tx_waiting)
-		more |= vio_net_tx_arm(net);
-	return more;
-}
-
-void vio_net_tick(struct vio_net *net)
-{
-	if (!net->running)
-		return;
-	vio_net_config_event(net);
-	vio_net_rx_fill(net);
-	/* Late completions; the result only says whether to come again, and the next tick does. */
-	(void)!vio_net_service(net, VIO_EVENT_QUEUE, vio_ring_size(net->rx));
 }
 
 /* ---- what others want to know ---- */

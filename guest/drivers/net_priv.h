@@ -112,6 +112,9 @@ struct vio_net {
 	uint8_t vlans[4096 / 8];
 	bool vlans_set;
 	uint64_t config_checked; /* us */
+	uint64_t config_window;	 /* us, when the present one began */
+	unsigned config_burst;	 /* readings in it */
+	bool config_wanted;
 
 	struct vio_net_stats stats;
 };
@@ -132,9 +135,12 @@ static inline uint16_t net_get16(const struct vio_net *net, vio16 v)
 	return net->legacy_order ? v.raw : endian_le16(v.raw);
 }
 
-/* net.c: the device or a ring turned out to be broken; tells the port once. */
-void net_check_broken(struct vio_net *net);
+/* net.c */
 uint64_t net_now(const struct vio_net *net);
+/* The device or a ring turned out to be broken; tells the port once. */
+void net_check_broken(struct vio_net *net);
+
+/* net_event.c */
 /* Read what the configuration says now; C. */
 int net_config_update(struct vio_net *net, bool starting) VIO_MUST_CHECK;
 
@@ -182,7 +188,7 @@ struct net_headers {
 	bool v6;
 };
 /* VIO_EINVAL: not a whole, unfragmented TCP or UDP packet. frame_len is what is really there. */
-int net_headers_parse(struct span head, size_t frame_len, struct net_headers *out) VIO_MUST_CHECK;
+int net_headers_parse(struct span f, size_t frame_len, struct net_headers *h) VIO_MUST_CHECK;
 /* Whether *o may be given to this device for a frame of len bytes. VIO_EINVAL, VIO_ENOTSUP. */
 int net_offload_check_tx(const struct vio_net *net, const struct vio_net_offload *o,
 			 uint32_t len) VIO_MUST_CHECK;

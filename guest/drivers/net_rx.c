@@ -80,18 +80,14 @@ static uint8_t *rx_header(const struct vio_net *net, const struct net_rx_slot *s
 
 static int rx_add(struct vio_net *net, struct net_rx_slot *slot)
 {
+	struct vio_part data = {.segs = slot->segs, .n = slot->nsegs, .in = true};
 	size_t off = (size_t)(slot - net->rx_slots) * NET_RX_HEAD;
-	struct seg head = {
-		.ptr = rx_header(net, slot),
-		.addr = net->rx_heads.da + off,
-		.len = net->rx_inline ? 0 : net->hdr_len,
-	};
-	struct vio_part parts[2] = {
-		{.segs = &head, .n = 1, .in = true},
-		{.segs = slot->segs, .n = slot->nsegs, .in = true},
-	};
+	struct seg head = {.addr = net->rx_heads.da + off, .len = net->hdr_len};
+	struct vio_part apart[2] = {{.segs = &head, .n = 1, .in = true}, data};
 
-	return vio_ring_add(net->rx, parts, 2, slot);
+	if (net->rx_inline)
+		return vio_ring_add(net->rx, &data, 1, slot);
+	return vio_ring_add(net->rx, apart, 2, slot);
 }
 
 void net_rx_post(struct vio_net *net, struct net_rx_slot *slot)

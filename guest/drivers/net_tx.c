@@ -113,7 +113,7 @@ static int tx_offload(const struct vio_net *net, const struct vio_net_tx *p, uin
 	else if (p->flags & want)
 		err = vio_net_offload_parse(p->segs, p->nsegs, p->flags, p->mss, o);
 	else
-		*o = (struct vio_net_offload){0};
+		return VIO_OK;
 	if (!err)
 		err = net_offload_check_tx(net, o, len);
 	if (err || !o->flags || net_has(net, VIRTIO_NET_F_CSUM))
@@ -170,10 +170,12 @@ static unsigned tx_vlan_parts(const struct vio_net *net, const struct vio_net_tx
 static int tx_add(struct vio_net *net, const struct vio_net_tx *p, struct vio_net_offload *o,
 		  struct net_tx_slot *slot)
 {
-	struct seg head[2] = {tx_head(net, slot)}, split;
+	struct seg head[2], split;
 	struct vio_part parts[3];
 	unsigned n = 2;
 
+	head[0] = tx_head(net, slot);
+	head[1] = (struct seg){0};
 	if (p->flags & VIO_NET_TX_VLAN) {
 		n = tx_vlan_parts(net, p, head, &split, parts);
 		if (n == 0)
@@ -222,7 +224,7 @@ static int tx_prepare(struct vio_net *net, const struct vio_net_tx *p, size_t to
 int vio_net_send(struct vio_net *net, const struct vio_net_tx *p)
 {
 	struct vio_net_queue_stats *stats = &net->stats.tx;
-	struct vio_net_offload o;
+	struct vio_net_offload o = {0};
 	struct net_tx_slot *slot;
 	size_t total;
 	int err;

@@ -34,7 +34,7 @@ enum vio_irq_mode {
 	VIO_IRQ_NONE,	   /* polled */
 	VIO_IRQ_INTX,	   /* one line, ISR says what */
 	VIO_IRQ_MSIX_ONE,  /* one vector (0) for everything */
-	VIO_IRQ_MSIX_EACH, /* vector 0: configuration; 1 + q: queue q */
+	VIO_IRQ_MSIX_EACH, /* vector 0: configuration; 1 + q: queue q, unless it is polled */
 };
 
 /* What an interrupt may mean. Both at once is normal (PS-1). */
@@ -63,7 +63,7 @@ struct vio_device {
 	const char *why; /* what broke it: static text */
 	struct vio_ring *rings[VIO_MAX_QUEUES];
 	uint64_t recoveries[VIO_RESETS_PER_MINUTE]; /* when, us */
-	uint64_t recovery_count;
+	unsigned recovery_count;
 	bool unsafe;	      /* a reset did not end: the device may still write to our memory */
 	uint64_t quarantined; /* rings leaked because of that */
 };
@@ -151,8 +151,6 @@ unsigned vio_device_isr(struct vio_device *dev, unsigned vector);
 
 /* True when the device asks for a reset (2.1.2). One register read. */
 bool vio_device_needs_reset(struct vio_device *dev);
-/* The vector a queue is to use in the current mode, VIRTIO_MSI_NO_VECTOR without MSI-X. */
-uint16_t vio_device_queue_vector(const struct vio_device *dev, uint16_t queue);
 
 static inline enum vio_state vio_device_state(const struct vio_device *dev)
 {

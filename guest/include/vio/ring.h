@@ -43,6 +43,7 @@ struct vio_ring_params {
 	bool indirect;
 	uint16_t max_segs; /* most segments of one buffer; sizes the indirect tables */
 	enum vio_ring_len len_policy;
+	bool polled; /* its owner waits by polling: the queue gets no interrupt vector */
 };
 
 struct vio_used {
@@ -93,6 +94,7 @@ void *vio_ring_reclaim(struct vio_ring *r);
 
 uint16_t vio_ring_size(const struct vio_ring *r);
 uint16_t vio_ring_index(const struct vio_ring *r);
+bool vio_ring_polled(const struct vio_ring *r);
 uint16_t vio_ring_in_flight(const struct vio_ring *r); /* buffers */
 uint16_t vio_ring_room(const struct vio_ring *r);      /* free descriptors */
 /* Whether a buffer of n segments can be added now. */

@@ -1,0 +1,70 @@
+# viokit: Meson and Ninja do the work, tools/ the rest.
+#
+## make                 build everything into build/
+## make run ARGS=...    build and run viorun: the driver against a QEMU machine (ARGS=--help)
+## make test            static checks and all tests; T=regex picks test programs by name
+## make quick           unit and model tests only
+## make soak            the long tests
+## make bench           the benchmarks
+## make coverage        which lines of the guest core the tests reach
+## make gate            the static checks; tools/gate.sh STEP runs one of them
+## make fmt             put all C files into the project's format
+## make deps            install all that any of these needs
+## make clean           remove what was built
+##
+## Each target first installs what it needs and is missing, from Debian (tools/deps.sh).
+
+MAKEFLAGS += --no-print-directory
+
+ARGS ?=
+T ?=
+J ?= $(shell nproc 2>/dev/null || echo 2)
+
+all: build
+
+build: deps-build
+	@tools/build.sh build
+
+# Nothing stands between make and the program: its output, Ctrl-C and status are its own.
+run: deps-run
+	@tools/build.sh build tools/viorun/viorun
+	@exec build/tools/viorun/viorun $(ARGS)
+
+# What the tests see is the sanitizer build; the QEMU suite runs once more as people build it.
+TESTS = build-asan:all build:qemu
+
+test: deps-test
+	@tools/runtests --gate -j $(J) $(if $(T),-k '$(T)') $(TESTS)
+
+quick: deps-gate
+	@tools/runtests -j $(J) $(if $(T),-k '$(T)') build-asan:unit,model
+
+soak: deps-test
+	@tools/runtests -j $(J) $(if $(T),-k '$(T)') build-asan:soak
+
+bench: deps-bench
+	@bench/run $(ARGS)
+
+coverage: deps-test
+	@tools/coverage.sh
+
+gate: deps-gate
+	@tools/gate.sh
+
+fmt: deps-gate
+	@python3 -B tools/sources.py '\.(c|h)$$' | xargs clang-format -i
+
+deps-build deps-run deps-gate deps-test deps-bench:
+	@tools/deps.sh $(@:deps-%=%)
+
+deps:
+	@tools/deps.sh all
+
+clean:
+	@rm -rf build build-asan build-cov
+
+help:
+	@sed -n 's/^## //p' Makefile
+
+.PHONY: all build run test quick soak bench coverage gate fmt deps clean help
+.PHONY: deps-build deps-run deps-gate deps-test deps-bench
