@@ -179,8 +179,8 @@ static bool ring_used_available(struct vio_ring *r)
 	idx = ring_load16(r, &r->used->idx);
 	if (idx == r->used_seen)
 		return false;
-	if ((uint16_t)(idx - r->used_seen) > r->in_flight) {
-		vio_ring_break(r, "used index passed the buffers in flight"); /* H-3 */
+	if ((uint16_t)(idx - r->used_seen) > (uint16_t)(r->published - r->used_seen)) {
+		vio_ring_break(r, "used index passed the available index"); /* H-3 */
 		return false;
 	}
 	__atomic_thread_fence(__ATOMIC_ACQUIRE);

@@ -98,7 +98,11 @@ static void tx_write_header(const struct vio_net *net, uint8_t *at, const struct
 		hdr.gso_size = net_put16(net, o->gso_size);
 		hdr.hdr_len = net_put16(net, o->hdr_len); /* NT-27, NT-28 */
 	}
-	__builtin_memcpy(at, &hdr, net->hdr_len); /* NT-1: 10 or 12 bytes */
+	/* NT-1; constant lengths, which compilers turn into two stores. */
+	if (net->hdr_len == VIRTIO_NET_HDR_LEN)
+		__builtin_memcpy(at, &hdr, VIRTIO_NET_HDR_LEN);
+	else
+		__builtin_memcpy(at, &hdr, VIRTIO_NET_HDR_LEN_LEGACY);
 }
 
 /* The offload descriptor of a packet, its checksum fields prepared. */

@@ -107,7 +107,7 @@ struct vio_net_upcalls {
 	void (*rx_return)(void *port, void *cookie, int status);
 	/* Sent (VIO_OK), given back unsent by a reset (VIO_EAGAIN), or VIO_EDEV as above. */
 	void (*tx_done)(void *port, void *cookie, int status);
-	/* The link is now this. Called from start and config_event, only on change. */
+	/* The link is now this. Called once by every start, then by config_event on change. */
 	void (*link)(void *port, const struct vio_net_link *link);
 	/* Tell the neighbours who we are (NX-9); the driver has acknowledged. */
 	void (*announce)(void *port);
