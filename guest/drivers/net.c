@@ -28,7 +28,8 @@
 	 BIT(CTRL_MAC_ADDR) | BIT(GUEST_HDRLEN) | BIT(SPEED_DUPLEX) |                              \
 	 VIRTIO_BIT(VIRTIO_F_ANY_LAYOUT) | VIRTIO_BIT(VIRTIO_F_INDIRECT_DESC) |                    \
 	 VIRTIO_BIT(VIRTIO_F_EVENT_IDX) | VIRTIO_BIT(VIRTIO_F_VERSION_1) |                         \
-	 VIRTIO_BIT(VIRTIO_F_ACCESS_PLATFORM) | VIRTIO_BIT(VIRTIO_F_NOTIF_CONFIG_DATA))
+	 VIRTIO_BIT(VIRTIO_F_ACCESS_PLATFORM) | VIRTIO_BIT(VIRTIO_F_ORDER_PLATFORM) |              \
+	 VIRTIO_BIT(VIRTIO_F_NOTIF_CONFIG_DATA))
 
 /* 5.1.3.1 */
 static const struct vio_feature_need net_needs[] = {
@@ -115,6 +116,14 @@ static int net_learn_mtu(struct vio_net *net, bool *usable)
 	return VIO_OK;
 }
 
+/* Whether a command fits the control queue; legacy ones take four descriptors. */
+static bool net_ctrl_queue_usable(struct vio_net *net)
+{
+	struct vio_transport *t = net->dev.t;
+
+	return t->ops->queue_size(t, VIRTIO_NET_QUEUE_CTRL) >= (t->legacy ? 4 : 2);
+}
+
 /* Agree on features; again with fewer if the first set turns out to be unusable (FB-5). */
 static int net_negotiate_first(struct vio_net *net)
 {
@@ -130,6 +139,10 @@ static int net_negotiate_first(struct vio_net *net)
 		if (net->features & NET_GUEST_GSO && !net_has(net, VIRTIO_NET_F_MRG_RXBUF) &&
 		    net->params.rx_buf_max < VIRTIO_NET_RX_BIG) {
 			wanted &= ~NET_GUEST_GSO;
+			continue;
+		}
+		if (net_has(net, VIRTIO_NET_F_CTRL_VQ) && !net_ctrl_queue_usable(net)) {
+			wanted &= ~BIT(CTRL_VQ);
 			continue;
 		}
 		err = net_learn_mtu(net, &mtu_usable);

@@ -68,8 +68,9 @@ static int ctrl_wait(struct vio_net *net)
 }
 
 /*
- * Send one command whose data, in one or two pieces of n1 and n2 bytes, stands at ctrl_data. The
- * pieces are descriptors of their own, which legacy devices insist on (LG-25).
+ * Send one command whose data, in one or two pieces of n1 and n2 bytes, stands at ctrl_data. Legacy
+ * devices insist on descriptors of their own for header and pieces (LG-25); for others all of it
+ * lies together and is one.
  */
 static int ctrl_command(struct vio_net *net, uint8_t class_, uint8_t command, size_t n1, size_t n2)
 {
@@ -78,7 +79,8 @@ static int ctrl_command(struct vio_net *net, uint8_t class_, uint8_t command, si
 	struct seg out[3] = {ctrl_seg(net, 0, data), ctrl_seg(net, data, n1),
 			     ctrl_seg(net, data + n1, n2)};
 	struct seg in = ctrl_seg(net, end, 1);
-	struct vio_part parts[2] = {{.segs = out, .n = 3}, {.segs = &in, .n = 1, .in = true}};
+	unsigned nout = net->any_layout ? 1 : 3;
+	struct vio_part parts[2] = {{.segs = out, .n = nout}, {.segs = &in, .n = 1, .in = true}};
 	uint8_t answer;
 	int err;
 
@@ -86,6 +88,8 @@ static int ctrl_command(struct vio_net *net, uint8_t class_, uint8_t command, si
 		return VIO_ENOTSUP;
 	if (!net->running)
 		return VIO_ENODEV;
+	if (net->any_layout)
+		out[0].len = (uint32_t)end;
 	__builtin_memcpy(net->ctrl_mem.va, &hdr, sizeof(hdr));
 	*in.ptr = CTRL_NO_ANSWER;
 

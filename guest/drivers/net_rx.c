@@ -99,16 +99,23 @@ void net_rx_post(struct vio_net *net, struct net_rx_slot *slot)
 		vio_ring_break(net->rx, "receive ring lost a place");
 }
 
+/* Most descriptors a buffer takes. */
+static unsigned rx_descs(const struct vio_net *net)
+{
+	return net->params.rx_max_segs + (net->rx_inline ? 0u : 1u);
+}
+
 unsigned vio_net_rx_fill(struct vio_net *net)
 {
 	unsigned given = 0;
 
 	if (!net->running || vio_ring_broken(net->rx))
 		return 0;
-	while (net->rx_free && vio_ring_fits(net->rx, net->params.rx_max_segs + 1u)) {
+	while (net->rx_free && vio_ring_fits(net->rx, rx_descs(net))) {
 		struct net_rx_slot *slot = net->rx_free;
 		struct vio_net_rxbuf buf = {.segs = slot->segs,
-					    .max_segs = net->params.rx_max_segs};
+					    .max_segs = net->params.rx_max_segs,
+					    .min_len = net->rx_buf_len};
 		size_t len;
 
 		if (!net->up->rx_buffer(net->port, &buf)) {

@@ -36,7 +36,7 @@ static void caps_msix(struct vio_pci *pci, unsigned cap)
 }
 
 /* Takes the structure at cap into *r if it is usable and the first of its type. */
-static bool caps_region(struct vio_pci *pci, unsigned cap, uint32_t min_len,
+static bool caps_region(struct vio_pci *pci, unsigned cap, uint32_t min_len, uint32_t align,
 			struct vio_pci_region *r)
 {
 	uint32_t bar = cap_read(pci, cap, offsetof(struct virtio_pci_cap, bar), 1);
@@ -47,6 +47,10 @@ static bool caps_region(struct vio_pci *pci, unsigned cap, uint32_t min_len,
 		return false;
 	if (pci_bar_open(pci, bar) != VIO_OK)
 		return false;
+	if (off & (align - 1)) { /* not all CPUs can reach registers there, nor the window (PG-1) */
+		pci->t.why = "a structure is not aligned";
+		return false;
+	}
 	if (off > pci->bars[bar].len || pci->bars[bar].len - off < len) {
 		pci->t.why = "a structure lies outside its BAR";
 		return false;
@@ -70,19 +74,19 @@ static void caps_virtio(struct vio_pci *pci, unsigned cap)
 		return;
 	switch (type) {
 	case VIRTIO_PCI_CAP_COMMON_CFG:
-		caps_region(pci, cap, VIRTIO_PCI_COMMON_CFG_MIN, &pci->common);
+		caps_region(pci, cap, VIRTIO_PCI_COMMON_CFG_MIN, 4, &pci->common);
 		break;
 	case VIRTIO_PCI_CAP_NOTIFY_CFG:
-		if (cap_len >= CAP_NOTIFY_MIN && caps_region(pci, cap, 2, &pci->notify))
+		if (cap_len >= CAP_NOTIFY_MIN && caps_region(pci, cap, 2, 2, &pci->notify))
 			pci->notify_multiplier = cap_read(
 				pci, cap,
 				offsetof(struct virtio_pci_notify_cap, notify_off_multiplier), 4);
 		break;
 	case VIRTIO_PCI_CAP_ISR_CFG:
-		caps_region(pci, cap, 1, &pci->isr);
+		caps_region(pci, cap, 1, 1, &pci->isr);
 		break;
 	case VIRTIO_PCI_CAP_DEVICE_CFG:
-		caps_region(pci, cap, 1, &pci->device);
+		caps_region(pci, cap, 1, 4, &pci->device);
 		break;
 	case VIRTIO_PCI_CAP_PCI_CFG:
 		if (cap_len >= CAP_WINDOW_MIN && !pci->cfg_window)

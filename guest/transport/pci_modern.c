@@ -105,8 +105,8 @@ static int modern_find_notify(struct vio_transport *t, uint16_t q)
 	uint64_t off = common_read(t, COMMON(queue_notify_off), 2);
 
 	off *= pci->notify_multiplier; /* 16 x 32 bits: cannot wrap */
-	if (off > UINT32_MAX || !pci_region_has(&pci->notify, (uint32_t)off, 2)) {
-		t->why = "a queue's notify address is outside the notify structure";
+	if (off > UINT32_MAX || off & 1 || !pci_region_has(&pci->notify, (uint32_t)off, 2)) {
+		t->why = "a queue's notify address is outside the notify structure, or odd";
 		return VIO_EBROKEN;
 	}
 	if (pci->notif_config_data) {

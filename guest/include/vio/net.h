@@ -74,6 +74,7 @@ struct vio_net_tx {
 struct vio_net_rxbuf {
 	struct seg *segs;  /* in: room for max_segs */
 	unsigned max_segs; /* in */
+	uint32_t min_len;  /* in: bytes it must have, as vio_net_info.rx_buf_len */
 	unsigned nsegs;	   /* out */
 	void *cookie;	   /* out, not NULL */
 };
@@ -174,6 +175,7 @@ void vio_net_link_get(const struct vio_net *net, struct vio_net_link *out);
  * VIO_EINVAL: headers do not parse, too many segments, longer than the MTU without GSO (NC-9).
  * VIO_ENOTSUP: an offload the device does not have (GSO kinds; CSUM is then done here), or GSO with
  * CWR where the device has no HOST_ECN (NT-9).
+ * A transmit ring of one entry takes only packets of one segment with headroom for the header.
  * With CSUM or GSO the pseudo-header sum is written into the packet's checksum field (NT-22).
  */
 int vio_net_send(struct vio_net *net, const struct vio_net_tx *packet) VIO_MUST_CHECK;
@@ -211,13 +213,18 @@ unsigned vio_net_rx_posted(const struct vio_net *net);
 
 /* ---- interrupts and time ---- */
 
-/* Filter context: VIO_EVENT_* mask, 0 if not ours. Touches registers and counters only. */
+/*
+ * Filter context: VIO_EVENT_* mask, 0 if not ours. Touches registers and counters only. One shared
+ * vector cannot say which event it was: both are reported, and vio_net_service finds out.
+ */
 unsigned vio_net_interrupt(struct vio_net *net, unsigned vector);
 /* Read the configuration; link and announce upcalls as needed. */
 void vio_net_config_event(struct vio_net *net);
 /*
  * All that events ask for, for ports with one context: polls at most budget packets, reclaims,
- * looks at the configuration, arms interrupts when done. True: call again, there is more.
+ * looks at the configuration, arms interrupts when done. True: call again, there is more. A polled
+ * port (VIO_IRQ_NONE) calls it with VIO_EVENT_QUEUE as often as it likes and leaves the rest to
+ * tick.
  */
 bool vio_net_service(struct vio_net *net, unsigned events, unsigned budget) VIO_MUST_CHECK;
 /*

@@ -36,7 +36,10 @@ struct vio_pci_ops {
 	int (*bar_open)(void *bus, unsigned bar, struct vio_bar *out);
 	void (*bar_close)(void *bus, unsigned bar);
 
-	/* A register of an open BAR. off is inside the BAR: the transport has checked (H-10). */
+	/*
+	 * A register of an open BAR. [off, off + width) is inside the BAR and off a multiple of
+	 * width: the transport has checked (H-10). Writes may be posted.
+	 */
 	uint32_t (*read)(void *bus, unsigned bar, uint64_t off, unsigned width);
 	void (*write)(void *bus, unsigned bar, uint64_t off, unsigned width, uint32_t val);
 };
