@@ -43,6 +43,7 @@ soak: deps-test
 	@tools/runtests -j $(J) $(if $(T),-k '$(T)') build-asan:soak
 
 bench: deps-bench
+	@tools/build.sh build bench/bench_model bench/bench_qemu
 	@bench/run $(ARGS)
 
 coverage: deps-test

@@ -15,7 +15,7 @@ BUILD="gcc libc6-dev make meson ninja-build pkg-config libjansson-dev liblwip-de
 RUN="qemu-system-x86"
 GATE="clang clang-format clang-tidy cppcheck libclang-rt-14-dev libcmocka-dev"
 TEST="tshark iproute2 procps gcovr"
-BENCH="qemu-system-x86 iproute2 procps"
+BENCH="qemu-system-x86 valgrind"
 
 case "${1-}" in
 build) want="$BUILD" why="to build" ;;

@@ -150,11 +150,17 @@ static uint32_t headers_pseudo_sum(struct span f, const struct net_headers *h)
 			     ip + offsetof(struct ipv4_hdr, dst), h->proto, h->l4_len);
 }
 
+/*
+ * Puts a 16-bit field into the packet. One that holds the value already is left untouched: stacks
+ * that prepare the sum themselves may share the memory with others (a clone, a retransmission).
+ */
 static bool write_be16(const struct seg *segs, unsigned nsegs, size_t off, uint16_t v)
 {
-	uint8_t b[2] = {(uint8_t)(v >> 8), (uint8_t)v};
+	uint8_t b[2] = {(uint8_t)(v >> 8), (uint8_t)v}, now[2];
 
-	return seg_write(segs, nsegs, off, b, sizeof(b));
+	if (!seg_read(segs, nsegs, off, now, sizeof(now)))
+		return false;
+	return (now[0] == b[0] && now[1] == b[1]) || seg_write(segs, nsegs, off, b, sizeof(b));
 }
 
 /* IPv4 header checksum; the field itself, at offset 10, is left out of the sum. */

@@ -204,11 +204,17 @@ static int tx_add(struct vio_net *net, const struct vio_net_tx *p, struct vio_ne
 	return vio_ring_add(net->tx, parts, n, slot);
 }
 
-/* Longest frame that may go out whole: NC-9, with room for one VLAN tag. */
-static bool tx_fits_mtu(const struct vio_net *net, const struct vio_net_offload *o, uint32_t len)
+/* Whether a frame may go out whole: NC-9; a VLAN tag in it does not count. */
+static bool tx_fits_mtu(const struct vio_net *net, const struct vio_net_tx *p,
+			const struct vio_net_offload *o, uint32_t len)
 {
-	return o->gso_type != VIRTIO_NET_HDR_GSO_NONE ||
-	       len <= (uint32_t)net->mtu + ETH_HLEN + ETH_VLAN_LEN;
+	uint32_t most = (uint32_t)net->mtu + ETH_HLEN;
+	uint8_t type[2];
+
+	if (o->gso_type != VIRTIO_NET_HDR_GSO_NONE || len <= most)
+		return true;
+	return len <= most + ETH_VLAN_LEN && seg_read(p->segs, p->nsegs, ETH_HLEN - 2, type, 2) &&
+	       (type[0] << 8 | type[1]) == ETH_TYPE_VLAN;
 }
 
 static int tx_prepare(struct vio_net *net, const struct vio_net_tx *p, size_t total,
@@ -220,7 +226,7 @@ static int tx_prepare(struct vio_net *net, const struct vio_net_tx *p, size_t to
 	    !p->cookie)
 		return VIO_EINVAL;
 	err = tx_offload(net, p, (uint32_t)total, o);
-	if (!err && !tx_fits_mtu(net, o, (uint32_t)total))
+	if (!err && !tx_fits_mtu(net, p, o, (uint32_t)total))
 		err = VIO_EINVAL;
 	return err;
 }

@@ -36,7 +36,7 @@ struct vio_net;
 
 #define VIO_NET_MAC_MAX	     64u    /* filter entries kept for unicast, and for multicast */
 #define VIO_NET_MERGE_MAX    64u    /* most buffers of one received packet (H-7) */
-#define VIO_NET_PACKET_MAX   65550u /* Ethernet header and VLAN tag + 64 KiB - 1, rounded up */
+#define VIO_NET_PACKET_MAX   65593u /* Ethernet, VLAN tag, IPv6 header, 64 KiB - 1 of payload */
 #define VIO_NET_RECLAIM_IDLE 1000u  /* ms: the longest vio_net_tick should be apart */
 
 /* ---- packets ---- */
