@@ -37,7 +37,7 @@
 struct model;
 
 #define MODEL_QUEUES	3u     /* receive, transmit, control */
-#define MODEL_FRAME_MAX 65562u /* largest frame, without header: 64 KiB of IP, Ethernet, tag */
+#define MODEL_FRAME_MAX 65593u /* without header: Ethernet, tag, IPv6, 64 KiB - 1 */
 #define MODEL_MAC_TABLE 64u    /* entries per half of the MAC table; more: promiscuous, as QEMU */
 
 /* ---- packets ---- */

@@ -24,6 +24,7 @@ struct vio_ring_slot {
 	uint32_t in_len; /* bytes the device may write into it */
 	uint16_t tail;	 /* head only: last slot of the chain */
 	uint16_t ndesc;	 /* head only: slots in the chain */
+	uint16_t at;	 /* head only: its place in the available ring */
 	uint16_t next;
 };
 

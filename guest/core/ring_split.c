@@ -45,13 +45,14 @@ static inline __attribute__((always_inline)) struct ring_chain ring_write_chain(
 	uint64_t total = 0, in_len = 0;
 	uint16_t dir = 0, last_dir = 0;
 
-	for (const struct vio_part *p = parts; p < parts + nparts; p++) {
-		const struct seg *end = p->segs + p->n;
+	for (unsigned i = 0; i < nparts; i++) {
+		const struct vio_part *p = &parts[i];
 
 		if (!p->in && dir)
 			return (struct ring_chain){0}; /* SQ-2 */
 		dir = p->in ? VRING_DESC_F_WRITE : 0;
-		for (const struct seg *seg = p->segs; seg < end; seg++) {
+		for (unsigned k = 0; k < p->n; k++) {
+			const struct seg *seg = &p->segs[k];
 			uint16_t next;
 
 			if (seg->len == 0)
@@ -132,6 +133,7 @@ int vio_ring_add(struct vio_ring *r, const struct vio_part *parts, unsigned npar
 	slot->in_len = c.in_len;
 	slot->tail = c.last;
 	slot->token = token;
+	slot->at = r->avail_idx;
 	r->free_head = c.next;
 	r->nfree = (uint16_t)(r->nfree - n);
 	r->in_flight++;
@@ -208,6 +210,12 @@ static bool ring_check_len(struct vio_ring *r, uint32_t in_len, uint32_t *len)
 	return false;
 }
 
+/* Whether the device could have seen the entry at this place of the available ring. */
+static bool ring_published(const struct vio_ring *r, uint16_t at)
+{
+	return (uint16_t)(at - r->published) >= (uint16_t)(r->avail_idx - r->published);
+}
+
 int vio_ring_pop(struct vio_ring *r, struct vio_used *out)
 {
 	const struct vring_used_elem *elem;
@@ -222,7 +230,7 @@ int vio_ring_pop(struct vio_ring *r, struct vio_used *out)
 	elem = &r->used->ring[r->used_seen & r->mask];
 	id = ring_load32(r, &elem->id);
 	len = ring_load32(r, &elem->len);
-	if (id >= r->size || !r->slots[id].token) {
+	if (id >= r->size || !r->slots[id].token || !ring_published(r, r->slots[id].at)) {
 		vio_ring_break(r, "used id is no buffer in flight"); /* H-4 */
 		return VIO_EBROKEN;
 	}

@@ -42,7 +42,6 @@ static const struct vio_feature_need net_needs[] = {
 	{VIRTIO_NET_F_HOST_TSO6, BIT(CSUM)},
 	{VIRTIO_NET_F_HOST_USO, BIT(CSUM)},
 	{VIRTIO_NET_F_HOST_ECN, BIT(HOST_TSO4) | BIT(HOST_TSO6)},
-	{VIRTIO_NET_F_GUEST_HDRLEN, NET_HOST_GSO},
 	{VIRTIO_NET_F_CTRL_RX, BIT(CTRL_VQ)},
 	{VIRTIO_NET_F_CTRL_VLAN, BIT(CTRL_VQ)},
 	{VIRTIO_NET_F_CTRL_MAC_ADDR, BIT(CTRL_VQ)},
@@ -292,6 +291,8 @@ int vio_net_create(struct vio_net **out, const struct vio_os *os, struct vio_tra
 	net->dev.irq_mode = params->irq_mode;
 
 	err = net_create_parts(net);
+	if (err == VIO_EINVAL)
+		err = VIO_EBROKEN; /* a configuration too short for the features offered */
 	reset = vio_device_reset(&net->dev);
 	if (!err)
 		err = reset;
@@ -342,7 +343,7 @@ int vio_net_start(struct vio_net *net)
 		return VIO_OK;
 	if (vio_device_state(&net->dev) == VIO_STATE_DEAD)
 		return VIO_ENODEV;
-	net->told_broken = false;
+	net->told_broken = true; /* until it runs, the result says what is wrong */
 	err = net_start_device(net);
 	if (!err) {
 		net->running = true;
@@ -353,10 +354,11 @@ int vio_net_start(struct vio_net *net)
 	if (!err)
 		err = net_config_update(net, true);
 	if (err) {
-		net->told_broken = true; /* the result says it */
 		vio_net_stop(net);
 		return err;
 	}
+	net->told_broken = false;
+	net_check_broken(net);
 	net->up->link(net->port, &net->link);
 	return VIO_OK;
 }

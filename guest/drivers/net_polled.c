@@ -67,7 +67,7 @@ int vio_net_polled_send(struct vio_net *net, const void *frame, size_t len, uint
 	struct net_wait wait = wait_begin(net, timeout_us);
 	struct net_tx_slot *slot;
 	struct seg segs[2];
-	struct vio_part part = {.segs = segs, .n = 2};
+	struct vio_part part = {.segs = segs, .n = net->any_layout ? 1 : 2};
 	uint8_t *mem;
 	unsigned i;
 
@@ -80,7 +80,7 @@ int vio_net_polled_send(struct vio_net *net, const void *frame, size_t len, uint
 		if (vio_ring_broken(net->tx))
 			return VIO_EBROKEN;
 		slot = polled_slot(net, &i);
-		if (slot && vio_ring_fits(net->tx, 2))
+		if (slot && vio_ring_fits(net->tx, part.n))
 			break;
 		vio_ring_kick(net->tx); /* what the frozen kernel had queued */
 		if (!wait_more(net, &wait))
@@ -97,6 +97,8 @@ int vio_net_polled_send(struct vio_net *net, const void *frame, size_t len, uint
 	segs[1] = (struct seg){.ptr = mem + net->hdr_len,
 			       .addr = segs[0].addr + net->hdr_len,
 			       .len = (uint32_t)len};
+	if (net->any_layout)
+		segs[0].len += segs[1].len; /* they lie together */
 	if (vio_ring_add(net->tx, &part, 1, slot) != VIO_OK)
 		return VIO_EBROKEN;
 	slot->busy = true;

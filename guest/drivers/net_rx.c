@@ -303,5 +303,5 @@ bool vio_net_rx_arm(struct vio_net *net)
 
 unsigned vio_net_rx_posted(const struct vio_net *net)
 {
-	return vio_ring_in_flight(net->rx);
+	return net->running ? vio_ring_in_flight(net->rx) : 0;
 }

@@ -228,6 +228,8 @@ static int tx_prepare(struct vio_net *net, const struct vio_net_tx *p, size_t to
 	err = tx_offload(net, p, (uint32_t)total, o);
 	if (!err && !tx_fits_mtu(net, p, o, (uint32_t)total))
 		err = VIO_EINVAL;
+	if (!err && p->flags & VIO_NET_TX_VLAN && o->csum_start > UINT16_MAX - ETH_VLAN_LEN)
+		err = VIO_EINVAL;
 	return err;
 }
 
@@ -358,5 +360,5 @@ bool vio_net_tx_room(const struct vio_net *net, unsigned nsegs)
 
 unsigned vio_net_tx_in_flight(const struct vio_net *net)
 {
-	return vio_ring_in_flight(net->tx);
+	return net->running ? vio_ring_in_flight(net->tx) : 0;
 }

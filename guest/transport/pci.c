@@ -109,9 +109,8 @@ bool vio_pci_msix_on(const struct vio_pci *pci)
 	       pci_cfg_read(pci, pci->msix_cap + PCI_MSIX_CONTROL, 2) & PCI_MSIX_CONTROL_ON;
 }
 
-int vio_pci_msix_table(const struct vio_pci *pci, unsigned *bar, uint32_t *off, uint16_t *entries)
+int vio_pci_msix_table(struct vio_pci *pci, unsigned *bar, uint32_t *off, uint16_t *entries)
 {
-	struct vio_bar info;
 	uint32_t table;
 
 	if (!pci->msix_cap)
@@ -120,9 +119,10 @@ int vio_pci_msix_table(const struct vio_pci *pci, unsigned *bar, uint32_t *off, 
 	*bar = table & 7;
 	*off = table & ~7u;
 	*entries = pci->msix_entries;
-	if (*bar >= PCI_NUM_BARS || pci->ops->bar_open(pci->bus, *bar, &info) != VIO_OK)
+	if (*bar >= PCI_NUM_BARS || pci_bar_open(pci, *bar) != VIO_OK)
 		return VIO_EBROKEN;
-	if (*off > info.len || info.len - *off < (uint64_t)*entries * PCI_MSIX_ENTRY)
+	if (*off > pci->bars[*bar].len ||
+	    pci->bars[*bar].len - *off < (uint64_t)*entries * PCI_MSIX_ENTRY)
 		return VIO_EBROKEN; /* H-10 */
 	return VIO_OK;
 }

@@ -95,7 +95,7 @@ bool vio_pci_msix_on(const struct vio_pci *pci);
  * Where the MSI-X table lies, for ports that program it themselves. VIO_ENOTSUP if there is no
  * capability, VIO_EBROKEN if the table does not fit its BAR.
  */
-int vio_pci_msix_table(const struct vio_pci *pci, unsigned *bar, uint32_t *off,
+int vio_pci_msix_table(struct vio_pci *pci, unsigned *bar, uint32_t *off,
 		       uint16_t *entries) VIO_MUST_CHECK;
 
 #endif
