@@ -176,12 +176,12 @@ static uint64_t run_rx(struct bench *b, uint64_t *ns)
 	return seen;
 }
 
-static int usage(void)
+__attribute__((noreturn)) static void usage(void)
 {
 	fprintf(stderr,
 		"usage: bench_model tx|rx SIZE [--gso] [--csum] [--headroom] [--packets N]\n"
 		"                   [--no-event-idx] [--no-indirect] [--no-merge]\n");
-	return 2;
+	exit(2);
 }
 
 static bool parse(struct bench *b, int argc, char **argv, uint64_t *off)
@@ -229,7 +229,7 @@ int main(int argc, char **argv)
 		return 1;
 	b->packets = 2000000;
 	if (!parse(b, argc, argv, &params.features_off))
-		return usage();
+		usage();
 	model_defaults(&options);
 	options.interface = MODEL_MODERN;
 	options.features |= VIRTIO_BIT(VIRTIO_F_VERSION_1);

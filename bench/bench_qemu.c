@@ -281,17 +281,19 @@ static void peer_blast(struct bench *b)
 	ssize_t n;
 
 	if (b->peer_len == 0) {
-		while (b->peer_len + 4 + b->size <= sizeof(b->peer_buf)) {
-			uint32_t len = htonl(b->size);
+		uint32_t len = htonl(b->size);
 
+		do { /* sizes are far below the buffer's */
 			memcpy(b->peer_buf + b->peer_len, &len, 4);
 			fill_frame(b, (uint8_t *)b->peer_buf + b->peer_len + 4);
 			b->peer_len += 4 + b->size;
-		}
+		} while (b->peer_len + 4 + b->size <= sizeof(b->peer_buf));
 	}
 	n = write(b->peer, b->peer_buf + b->peer_off, b->peer_len - b->peer_off);
 	if (n > 0)
-		b->peer_off = (b->peer_off + (size_t)n) % b->peer_len;
+		b->peer_off += (size_t)n;
+	if (b->peer_off == b->peer_len)
+		b->peer_off = 0;
 }
 
 static void turn_tx(struct bench *b)

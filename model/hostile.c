@@ -57,8 +57,9 @@ void model_mut_note(struct model *m, enum model_mutation kind, uint32_t where, u
 	struct model_hostile_state *h = &m->hostile;
 
 	h->kinds[kind]++;
-	h->log[h->count++ % MODEL_MUT_LOG_LEN] =
-		(struct model_mut_entry){h->count, kind, where, was, became};
+	h->log[h->count % MODEL_MUT_LOG_LEN] =
+		(struct model_mut_entry){h->count + 1, kind, where, was, became};
+	h->count++;
 }
 
 uint64_t model_mut_value(struct model *m, enum model_mutation kind, uint32_t where, uint64_t was,

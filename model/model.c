@@ -85,10 +85,10 @@ void model_config_build(struct model *m)
 		status |= VIRTIO_NET_S_ANNOUNCE;
 	memcpy(c.mac, m->net.mac, 6);
 	/* Legacy configuration is guest-endian (LG-16); this stays right on either. */
-	c.status = m->legacy ? (le16){status} : le16_make(status);
-	c.max_virtqueue_pairs = m->legacy ? (le16){1} : le16_make(1);
-	c.mtu = m->legacy ? (le16){m->opt.mtu} : le16_make(m->opt.mtu);
-	c.speed = m->legacy ? (le32){m->speed} : le32_make(m->speed);
+	c.status = m->legacy ? ((le16){status}) : le16_make(status);
+	c.max_virtqueue_pairs = m->legacy ? ((le16){1}) : le16_make(1);
+	c.mtu = m->legacy ? ((le16){m->opt.mtu}) : le16_make(m->opt.mtu);
+	c.speed = m->legacy ? ((le32){m->speed}) : le32_make(m->speed);
 	c.duplex = m->duplex;
 	memset(m->config, 0xa5, sizeof(m->config)); /* fields of a later version */
 	memcpy(m->config, &c, sizeof(c));

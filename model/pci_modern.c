@@ -134,12 +134,13 @@ static uint32_t common_value(struct model *m, uint32_t off)
 uint32_t model_common_read(struct model *m, uint32_t off, unsigned width)
 {
 	const struct field *f = access(m, off, width);
-	uint32_t val;
+	uint32_t shift, val;
 
 	m->legacy = false;
 	if (f == NULL)
 		return 0;
-	val = common_value(m, f->off) >> (8 * (off - f->off));
+	shift = 8 * (off - f->off);
+	val = shift < 32 ? common_value(m, f->off) >> shift : 0;
 	if (off == OFF(device_status) || off == OFF(config_generation) ||
 	    off == OFF(device_feature))
 		return val; /* these lie by themselves */

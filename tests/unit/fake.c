@@ -42,7 +42,7 @@ static int fake_dma_alloc(void *os, size_t len, size_t align, unsigned addr_bits
 	if (fake_fails(f))
 		return VIO_ENOMEM;
 	assert_true(f->nblocks < FAKE_BLOCKS);
-	assert_true(align && !(align & (align - 1)));
+	assert_true(!(align & (align - 1)));
 	b = &f->blocks[f->nblocks++];
 	b->va = aligned_alloc(align < 16 ? 16 : align, rounded < 16 ? 16 : rounded);
 	memset(b->va, 0, rounded);

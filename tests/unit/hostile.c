@@ -41,7 +41,8 @@ static void life_options(struct rng *rng, struct rig_opts *o)
 	o->model.layout.window_only = rng_below(rng, 8) == 0;
 	o->prefer = (enum vio_pci_prefer)rng_below(rng, 3);
 	o->params.irq_mode = (enum vio_irq_mode)rng_below(rng, 4);
-	o->params.features_off = rng_below(rng, 3) ? 0 : rng_next(rng) & rng_next(rng);
+	o->params.features_off = rng_below(rng, 3) ? 0 : rng_next(rng);
+	o->params.features_off &= rng_next(rng); /* about a quarter of the bits */
 	o->params.queue_size = rng_below(rng, 2) ? 0 : 32;
 	o->rx_buffers = 1 + rng_below(rng, 80);
 	o->tx_buffers = 1 + rng_below(rng, 80);
