@@ -49,11 +49,13 @@
 	  "re-enabling repeats the whole queue set-up", "only with RING_RESET accepted")	\
 	/* Initialisation (3.1) */								\
 	X(IN, 1, 'M',										\
-	  "reset, ACKNOWLEDGE, DRIVER, features, FEATURES_OK, re-read, set-up, DRIVER_OK, in order", NULL) \
+	  "reset, ACKNOWLEDGE, DRIVER, features, FEATURES_OK, re-read, set-up, " \
+	  "DRIVER_OK, in order", NULL) \
 	X(IN, 2, 'X', "no config writes before features are settled", NULL)			\
 	X(IN, 3, 'X', "no new feature bits after FEATURES_OK", NULL)				\
 	X(IN, 4, 'M',										\
-	  "re-read FEATURES_OK (part of IN-1; has its own id because real drivers forget it)", NULL) \
+	  "re-read FEATURES_OK (part of IN-1; has its own id because real drivers forget it)", \
+	  NULL) \
 	X(IN, 5, 'S', "FAILED on a step that cannot be saved", NULL)				\
 	X(IN, 6, 'X', "do not go on after that", NULL)						\
 	X(IN, 7, 'X', "no available-buffer notification before DRIVER_OK", NULL)		\
@@ -63,11 +65,17 @@
 	  "queue must not be live (reset) before exposed buffers are taken back", NULL)		\
 	/* Suspend (1.4) */									\
 	X(SU, 1, 'N', "SUSPEND only if negotiated and DRIVER_OK is set", NORM_NEVER("SUSPEND"))	\
-	X(SU, 2, 'M', "re-read to see SUSPEND=1 and DRIVER_OK=0", NORM_NEVER("SUSPEND"))		\
+	X(SU, 2, 'M', \
+	  "re-read to see SUSPEND=1 and DRIVER_OK=0", \
+	  NORM_NEVER("SUSPEND")) \
 	X(SU, 3, 'X', "no new buffers while suspended", NORM_NEVER("SUSPEND"))			\
-	X(SU, 4, 'X', "no notifications while suspended", NORM_NEVER("SUSPEND"))			\
+	X(SU, 4, 'X', \
+	  "no notifications while suspended", \
+	  NORM_NEVER("SUSPEND")) \
 	X(SU, 5, 'X', "no config writes except status", NORM_NEVER("SUSPEND"))			\
-	X(SU, 6, 'M', "on resume wait for SUSPEND=0 and DRIVER_OK=1", NORM_NEVER("SUSPEND"))		\
+	X(SU, 6, 'M', \
+	  "on resume wait for SUSPEND=0 and DRIVER_OK=1", \
+	  NORM_NEVER("SUSPEND")) \
 	/* Reserved feature bits (6) */								\
 	X(RF, 1, 'M', "take VERSION_1 if offered", NULL)					\
 	X(RF, 2, 'S', "take ACCESS_PLATFORM if offered", NULL)					\
@@ -76,10 +84,16 @@
 	X(RF, 4, 'M', "without it, give physical addresses only", NULL)				\
 	X(RF, 5, 'S', "take RING_PACKED if offered", NORM_NEVER("RING_PACKED"))			\
 	X(RF, 6, 'S', "take ORDER_PLATFORM if offered", NULL)					\
-	X(RF, 7, 'M', "with it, use barriers fit for real hardware", NORM_BARRIER)			\
+	X(RF, 7, 'M', \
+	  "with it, use barriers fit for real hardware", \
+	  NORM_BARRIER) \
 	X(RF, 8, 'X', "SR_IOV only on PCI with that capability", NORM_NEVER("SR_IOV"))		\
-	X(RF, 9, 'M', "SR_IOV settled before VFs are enabled", NORM_NEVER("SR_IOV"))			\
-	X(RF, 10, 'S', "take NOTIF_CONFIG_DATA if offered", NORM_NEVER("NOTIF_CONFIG_DATA"))		\
+	X(RF, 9, 'M', \
+	  "SR_IOV settled before VFs are enabled", \
+	  NORM_NEVER("SR_IOV")) \
+	X(RF, 10, 'S', \
+	  "take NOTIF_CONFIG_DATA if offered", \
+	  NORM_NEVER("NOTIF_CONFIG_DATA")) \
 	/* Split virtqueue (2.7) */								\
 	X(SQ, 1, 'M', "table on 16, available on 2, used on 4 bytes", NULL)			\
 	X(SQ, 2, 'M', "writable elements after readable ones", NULL)				\
@@ -90,7 +104,9 @@
 	X(SQ, 7, 'X', "no indirect inside indirect", NULL)					\
 	X(SQ, 8, 'X', "chain no longer than the queue", NULL)					\
 	X(SQ, 9, 'X', "INDIRECT and NEXT never together", NULL)					\
-	X(SQ, 10, 'M', "IN_ORDER: indirect entries in sequence", NORM_NEVER("IN_ORDER"))		\
+	X(SQ, 10, 'M', \
+	  "IN_ORDER: indirect entries in sequence", \
+	  NORM_NEVER("IN_ORDER")) \
 	X(SQ, 11, 'X', "available index never goes back", NULL)					\
 	X(SQ, 12, 'M', "no EVENT_IDX: flags is 0 or 1", NULL)					\
 	X(SQ, 13, 'M', "EVENT_IDX: flags is 0", NULL)						\
@@ -105,7 +121,9 @@
 	X(SQ, 22, 'M', "EVENT_IDX: notify when the slot written equals avail_event", NULL)	\
 	X(SQ, 23, 'N', "EVENT_IDX: otherwise do not", NULL)					\
 	X(SQ, 24, 'M', "barrier before the index is published", NORM_BARRIER)			\
-	X(SQ, 25, 'M', "barrier before flags or avail_event is read", NORM_BARRIER)			\
+	X(SQ, 25, 'M', \
+	  "barrier before flags or avail_event is read", \
+	  NORM_BARRIER) \
 	/* PCI: discovery (4.1.2) */								\
 	X(PD, 1, 'M', "match vendor 1AF4, ids 1040-107F", NULL)					\
 	X(PD, 2, 'M', "and the transitional id for the types that have one", NULL)		\
@@ -124,14 +142,16 @@
 	X(PC, 7, 'X', "write no capability field, except in the PCI_CFG one", NULL)		\
 	/* PCI: common structure (4.1.4.3) */							\
 	X(PM, 1, 'X',										\
-	  "read-only fields are not written (device_feature, num_queues, config_generation, queue_notify_off, queue_notif_config_data)", NULL) \
+	  "read-only fields are not written (device_feature, num_queues, " \
+	  "config_generation, queue_notify_off, queue_notif_config_data)", NULL) \
 	X(PM, 2, 'X', "packed: queue_size 0 is not written", NORM_NEVER("RING_PACKED"))		\
 	X(PM, 3, 'X', "split: only powers of two", NULL)					\
 	X(PM, 4, 'M', "all queue fields before queue_enable", NULL)				\
 	X(PM, 5, 'M', "after writing status 0, wait to read 0 before re-init", NULL)		\
 	X(PM, 6, 'X', "0 is never written to queue_enable", NULL)				\
 	X(PM, 7, 'X',										\
-	  "queue reset is not complete until queue_reset reads 0", "only with RING_RESET accepted") \
+	  "queue reset is not complete until queue_reset reads 0", \
+	  "only with RING_RESET accepted") \
 	X(PM, 8, 'M',										\
 	  "administration queues only in the advertised index range", NORM_NEVER("ADMIN_VQ"))	\
 	/* PCI: ISR (4.1.4.5) */								\
@@ -152,10 +172,14 @@
 	X(PN, 2, 'M', "32-bit write with it", "only with NOTIFICATION_DATA accepted")		\
 	X(PN, 3, 'M', "plain value is the queue index", NULL)					\
 	X(PN, 4, 'M',										\
-	  "in the 32-bit form the vq field is the queue index", "only with NOTIFICATION_DATA accepted") \
+	  "in the 32-bit form the vq field is the queue index", \
+	  "only with NOTIFICATION_DATA accepted") \
 	X(PN, 5, 'M',										\
-	  "with NOTIF_CONFIG_DATA the value is the one the device gave", NORM_NEVER("NOTIF_CONFIG_DATA")) \
-	X(PN, 6, 'M', "the same inside the 32-bit form", NORM_NEVER("NOTIF_CONFIG_DATA"))		\
+	  "with NOTIF_CONFIG_DATA the value is the one the device gave", \
+	  NORM_NEVER("NOTIF_CONFIG_DATA")) \
+	X(PN, 6, 'M', \
+	  "the same inside the 32-bit form", \
+	  NORM_NEVER("NOTIF_CONFIG_DATA")) \
 	/* PCI: configuration change */								\
 	X(PS, 1, 'M', "one interrupt may mean both config change and used buffers", NULL)	\
 	/* Network: configuration (5.1.4) */							\
@@ -164,14 +188,20 @@
 	X(NC, 3, 'M', "and use that address", NULL)						\
 	X(NC, 4, 'S', "otherwise make a locally administered one", NULL)			\
 	X(NC, 5, 'S', "no STATUS: assume link up", NULL)					\
-	X(NC, 6, 'S', "STATUS: bottom bit is the link", NORM_INSIDE)					\
+	X(NC, 6, 'S', \
+	  "STATUS: bottom bit is the link", \
+	  NORM_INSIDE) \
 	X(NC, 7, 'S', "take MTU", NULL)								\
 	X(NC, 8, 'M', "receive buffers fit one MTU packet", NULL)				\
 	X(NC, 9, 'X', "send nothing above MTU without GSO", NULL)				\
 	X(NC, 10, 'S', "take STANDBY", NORM_NEVER("STANDBY"))					\
-	X(NC, 11, 'M', "speed above 0x7fffffff or odd duplex is 'unknown'", NORM_INSIDE)		\
+	X(NC, 11, 'M', \
+	  "speed above 0x7fffffff or odd duplex is 'unknown'", \
+	  NORM_INSIDE) \
 	X(NC, 12, 'S', "re-read them on config change", NULL)					\
-	X(NC, 13, 'N', "HASH_REPORT without CTRL_VQ", NORM_NEVER("HASH_REPORT"))			\
+	X(NC, 13, 'N', \
+	  "HASH_REPORT without CTRL_VQ", \
+	  NORM_NEVER("HASH_REPORT")) \
 	X(NC, 14, 'N', "CTRL_RX_EXTRA without CTRL_VQ", "only with CTRL_RX_EXTRA accepted")	\
 	/* Network: transmission (5.1.6.2) */							\
 	X(NT, 1, 'M', "same header size as for receive", NULL)					\
@@ -188,11 +218,15 @@
 	X(NT, 12, 'M', "inner v4: the v4 tunnel bit", NORM_NEVER("UDP tunnel offload"))		\
 	X(NT, 13, 'M', "inner v6: the v6 tunnel bit", NORM_NEVER("UDP tunnel offload"))		\
 	X(NT, 14, 'X',										\
-	  "outer checksum offload only with both tunnel features", NORM_NEVER("UDP tunnel offload"))	\
+	  "outer checksum offload only with both tunnel features", \
+	  NORM_NEVER("UDP tunnel offload")) \
 	X(NT, 15, 'M',										\
-	  "then tunnel bit and tunnel-checksum flag together", NORM_NEVER("UDP tunnel offload"))	\
+	  "then tunnel bit and tunnel-checksum flag together", \
+	  NORM_NEVER("UDP tunnel offload")) \
 	X(NT, 16, 'M', "tunnel-checksum flag clear without the feature", NULL)			\
-	X(NT, 17, 'X', "and no packet that would need it", NORM_NEVER("UDP tunnel offload"))		\
+	X(NT, 17, 'X', \
+	  "and no packet that would need it", \
+	  NORM_NEVER("UDP tunnel offload")) \
 	X(NT, 18, 'X', "tunnel bits never with UFO", NORM_NEVER("UDP tunnel offload"))		\
 	X(NT, 19, 'X', "never both tunnel bits", NULL)						\
 	X(NT, 20, 'X', "checksum flag never without a tunnel bit", NULL)			\
@@ -205,17 +239,28 @@
 	X(NT, 27, 'M', "GUEST_HDRLEN: exact header length", NULL)				\
 	X(NT, 28, 'S', "otherwise at least the header length", NULL)				\
 	X(NT, 29, 'M',										\
-	  "tunnel: outer transport and inner network offsets set", NORM_NEVER("UDP tunnel offload"))	\
+	  "tunnel: outer transport and inner network offsets set", \
+	  NORM_NEVER("UDP tunnel offload")) \
 	X(NT, 30, 'M', "outer checksum: pseudo sum stored", NORM_NEVER("UDP tunnel offload"))	\
-	X(NT, 31, 'X', "otherwise the outer one needs no work", NORM_NEVER("UDP tunnel offload"))	\
-	X(NT, 32, 'M', "i.e. it is 0 or complete", NORM_NEVER("UDP tunnel offload"))			\
+	X(NT, 31, 'X', \
+	  "otherwise the outer one needs no work", \
+	  NORM_NEVER("UDP tunnel offload")) \
+	X(NT, 32, 'M', \
+	  "i.e. it is 0 or complete", \
+	  NORM_NEVER("UDP tunnel offload")) \
 	X(NT, 33, 'X', "(said again) no tunnel bits without the feature", NULL)			\
 	X(NT, 34, 'X', "(said again) no tunnel-checksum flag without the feature", NULL)	\
 	X(NT, 35, 'S', "take GUEST_HDRLEN if exact lengths are known", NULL)			\
 	X(NT, 36, 'X', "DATA_VALID and RSC_INFO never on transmit", NULL)			\
-	X(NT, 37, 'X', "DATA_VALID never with a tunnel", NORM_NEVER("UDP tunnel offload"))		\
-	X(NT, 38, 'M', "IPsec: outbound object exists (1.4)", NORM_NEVER("IPsec"))			\
-	X(NT, 39, 'M', "IPsec: resource id names it", NORM_NEVER("IPsec"))				\
+	X(NT, 37, 'X', \
+	  "DATA_VALID never with a tunnel", \
+	  NORM_NEVER("UDP tunnel offload")) \
+	X(NT, 38, 'M', \
+	  "IPsec: outbound object exists (1.4)", \
+	  NORM_NEVER("IPsec")) \
+	X(NT, 39, 'M', \
+	  "IPsec: resource id names it", \
+	  NORM_NEVER("IPsec")) \
 	/* Network: receive buffers (5.1.6.3) */						\
 	X(NR, 1, 'S', "GSO, no merge: 65 601 bytes (65 609 with hash)", NULL)			\
 	X(NR, 2, 'S', "no GSO, no merge: 1 526 (1 534)", NULL)					\
@@ -225,15 +270,26 @@
 	X(NR, 5, 'S', "fill every receive queue that will be used", NULL)			\
 	/* Network: incoming packets (5.1.6.4) */						\
 	X(NP, 1, 'M', "ignore unknown flag bits", NORM_INSIDE)					\
-	X(NP, 2, 'X', "outer_nh_offset only if negotiated and nonzero", NORM_INSIDE)			\
-	X(NP, 3, 'X', "csum fields only with NEEDS_CSUM and without RSC_INFO", NORM_INSIDE)		\
+	X(NP, 2, 'X', \
+	  "outer_nh_offset only if negotiated and nonzero", \
+	  NORM_INSIDE) \
+	X(NP, 3, 'X', \
+	  "csum fields only with NEEDS_CSUM and without RSC_INFO", \
+	  NORM_INSIDE) \
 	X(NP, 4, 'X', "hdr_len is never trusted", NORM_INSIDE)					\
 	X(NP, 5, 'X', "no trust in the checksum without NEEDS_CSUM or DATA_VALID", NORM_INSIDE)	\
-	X(NP, 6, 'X', "both tunnel bits: drop", NORM_NEVER("UDP tunnel offload"))			\
-	X(NP, 7, 'X', "tunnel offsets unused without a tunnel bit", NORM_NEVER("UDP tunnel offload")) \
+	X(NP, 6, 'X', \
+	  "both tunnel bits: drop", \
+	  NORM_NEVER("UDP tunnel offload")) \
+	X(NP, 7, 'X', \
+	  "tunnel offsets unused without a tunnel bit", \
+	  NORM_NEVER("UDP tunnel offload")) \
 	X(NP, 8, 'X',										\
-	  "tunnel without NEEDS_CSUM, or with DATA_VALID, or with base type NONE: drop", NORM_NEVER("UDP tunnel offload")) \
-	X(NP, 9, 'X', "tunnel checksum without a tunnel bit: drop", NORM_NEVER("UDP tunnel offload")) \
+	  "tunnel without NEEDS_CSUM, or with DATA_VALID, or with base type NONE: drop", \
+	  NORM_NEVER("UDP tunnel offload")) \
+	X(NP, 9, 'X', \
+	  "tunnel checksum without a tunnel bit: drop", \
+	  NORM_NEVER("UDP tunnel offload")) \
 	/* Network: control queue (5.1.6.5) */							\
 	X(NX, 1, 'M', "HASH_TUNNEL negotiated before its command", NORM_NEVER("HASH_REPORT"))	\
 	X(NX, 2, 'X', "only supported tunnel types", NORM_NEVER("HASH_REPORT"))			\
@@ -244,27 +300,45 @@
 	X(NX, 6, 'X', "MAC class commands only with CTRL_RX", NULL)				\
 	X(NX, 7, 'S', "set the default MAC if it differs", NULL)				\
 	X(NX, 8, 'M', "table command is count + unicast, then count + multicast", NULL)		\
-	X(NX, 9, 'S', "announce: tell the neighbours", NORM_INSIDE)					\
+	X(NX, 9, 'S', \
+	  "announce: tell the neighbours", \
+	  NORM_INSIDE) \
 	X(NX, 10, 'M', "and acknowledge it on the control queue", NULL)				\
 	X(NX, 11, 'M', "queues configured before the pairs command", NORM_NEVER("MQ"))		\
 	X(NX, 12, 'X', "pairs never 0 or above the maximum", NORM_NEVER("MQ"))			\
 	X(NX, 13, 'M', "before it, only transmit queue 1", NULL)				\
-	X(NX, 14, 'X', "after it, none above the number asked", NORM_NEVER("MQ"))			\
+	X(NX, 14, 'X', \
+	  "after it, none above the number asked", \
+	  NORM_NEVER("MQ")) \
 	X(NX, 15, 'X', "RSS command only with RSS", NORM_NEVER("RSS"))				\
-	X(NX, 16, 'M', "table names only enabled receive queues", NORM_NEVER("RSS"))			\
+	X(NX, 16, 'M', \
+	  "table names only enabled receive queues", \
+	  NORM_NEVER("RSS")) \
 	X(NX, 17, 'M', "power-of-two table", NORM_NEVER("RSS"))					\
-	X(NX, 18, 'M', "mask below the maximum", NORM_NEVER("RSS"))					\
+	X(NX, 18, 'M', \
+	  "mask below the maximum", \
+	  NORM_NEVER("RSS")) \
 	X(NX, 19, 'X', "only supported hash types", NORM_NEVER("RSS"))				\
 	X(NX, 20, 'M', "RSS_CONTEXT negotiated first (1.4)", NORM_NEVER("RSS_CONTEXT"))		\
 	X(NX, 21, 'M', "context id within 1..max", NORM_NEVER("RSS_CONTEXT"))			\
-	X(NX, 22, 'X', "no pairs command while contexts exist", NORM_NEVER("RSS_CONTEXT"))		\
+	X(NX, 22, 'X', \
+	  "no pairs command while contexts exist", \
+	  NORM_NEVER("RSS_CONTEXT")) \
 	X(NX, 23, 'X', "offloads only if negotiated", NULL)					\
 	X(NX, 24, 'M', "coalescing: an enabled queue", NORM_NEVER("NOTF_COAL"))			\
-	X(NX, 25, 'M', "NOTF_COAL first", NORM_NEVER("NOTF_COAL"))					\
+	X(NX, 25, 'M', \
+	  "NOTF_COAL first", \
+	  NORM_NEVER("NOTF_COAL")) \
 	X(NX, 26, 'M', "VQ_NOTF_COAL first", NORM_NEVER("NOTF_COAL"))				\
-	X(NX, 27, 'M', "on ERR the returned values are ignored", NORM_NEVER("DEVICE_STATS"))		\
-	X(NX, 28, 'M', "statistics types asked for first (1.4)", NORM_NEVER("DEVICE_STATS"))		\
-	X(NX, 29, 'M', "valid for that queue", NORM_NEVER("DEVICE_STATS"))				\
+	X(NX, 27, 'M', \
+	  "on ERR the returned values are ignored", \
+	  NORM_NEVER("DEVICE_STATS")) \
+	X(NX, 28, 'M', \
+	  "statistics types asked for first (1.4)", \
+	  NORM_NEVER("DEVICE_STATS")) \
+	X(NX, 29, 'M', \
+	  "valid for that queue", \
+	  NORM_NEVER("DEVICE_STATS")) \
 	X(NX, 30, 'M', "reply buffer large enough for the headers", NORM_NEVER("DEVICE_STATS"))	\
 	/* Legacy interface, PCI and network */							\
 	X(LG, 1, 'M', "a device without VERSION_1 is legacy", NULL)				\
@@ -282,14 +356,24 @@
 	X(LG, 13, 'M', "use the header in I/O BAR 0", NULL)					\
 	X(LG, 14, 'M',										\
 	  "device configuration at 20, at 24 while MSI-X is on; features 0-31 only", NULL)	\
-	X(LG, 16, 'M', "guest-endian status and pairs", NORM_ENDIAN)					\
-	X(LG, 17, 'M', "guest-endian packet header", NORM_ENDIAN)					\
+	X(LG, 16, 'M', \
+	  "guest-endian status and pairs", \
+	  NORM_ENDIAN) \
+	X(LG, 17, 'M', \
+	  "guest-endian packet header", \
+	  NORM_ENDIAN) \
 	X(LG, 18, 'M', "guest-endian MAC table", NORM_ENDIAN)					\
-	X(LG, 19, 'M', "guest-endian VLAN id", NORM_ENDIAN)						\
+	X(LG, 19, 'M', \
+	  "guest-endian VLAN id", \
+	  NORM_ENDIAN) \
 	X(LG, 20, 'M', "guest-endian pairs command", NORM_NEVER("MQ"))				\
-	X(LG, 21, 'M', "guest-endian offloads", NORM_ENDIAN)						\
+	X(LG, 21, 'M', \
+	  "guest-endian offloads", \
+	  NORM_ENDIAN) \
 	X(LG, 22, 'M', "header is 10 bytes without MRG_RXBUF", NULL)				\
-	X(LG, 23, 'S', "used length ignored on transmit and control", NORM_INSIDE)			\
+	X(LG, 23, 'S', \
+	  "used length ignored on transmit and control", \
+	  NORM_INSIDE) \
 	X(LG, 24, 'M', "without ANY_LAYOUT: the header alone in the first descriptor", NULL)	\
 	X(LG, 25, 'M', "control commands framed 2 bytes / data / 1 byte", NULL)
 /* clang-format on */

@@ -254,7 +254,9 @@ void vio_ring_irq_off(struct vio_ring *r)
 	if (!r->irq_wanted)
 		return;
 	r->irq_wanted = false;
-	if (r->event_idx) /* just behind us: 65,535 completions away; flags stay 0 (SQ-13) */
+	/* Just behind us: one spurious interrupt in 65,536 completions (SQ-14); flags stay 0
+	 * (SQ-13). */
+	if (r->event_idx)
 		ring_store16(r, r->used_event, (uint16_t)(r->used_seen - 1));
 	else
 		ring_store16(r, &r->avail->flags, VRING_AVAIL_F_NO_INTERRUPT);

@@ -7,6 +7,7 @@
  * reading the configuration costs the hypervisor a trap. So a shared interrupt that finds no packet
  * work reads the configuration at once, one that does find work reads it if 10 ms have passed since
  * it was last read, and the tick reads it always: no change is missed, and traffic does not pay.
+ * While a reading is owed the tick is due sooner (vio_net_tick_due_us).
  */
 #include "guest/drivers/net_priv.h"
 
@@ -155,6 +156,11 @@ bool vio_net_service(struct vio_net *net, unsigned events, unsigned budget)
 	if (net->tx_waiting)
 		more |= vio_net_tx_arm(net);
 	return more;
+}
+
+uint32_t vio_net_tick_due_us(const struct vio_net *net)
+{
+	return net->config_wanted ? CONFIG_CHECK_US : VIO_NET_RECLAIM_IDLE * 1000u;
 }
 
 void vio_net_tick(struct vio_net *net)

@@ -212,11 +212,16 @@ static void test_link(void **state)
 				if (n % 3 == 1)
 					model_receive_raw(rig_model(r), NULL, buf, len);
 				rig_pump(r);
-				/* Hidden or polled: by the next tick at the latest. */
+				/* Hidden: by the next tick at the latest, which is due soon then.
+				 */
+				if (rig_link(r).up != up && mode == VIO_IRQ_MSIX_ONE)
+					assert_true(vio_net_tick_due_us(rig_net(r)) <= 10000);
 				if (mode == VIO_IRQ_NONE ||
 				    (mode == VIO_IRQ_MSIX_ONE && n % 3 != 2))
 					rig_tick(r, 1000);
 				assert_int_equal(rig_link(r).up, up);
+				assert_int_equal(vio_net_tick_due_us(rig_net(r)),
+						 VIO_NET_RECLAIM_IDLE * 1000);
 			}
 			if (mode == VIO_IRQ_INTX || mode == VIO_IRQ_MSIX_EACH)
 				assert_true(kit_stats(r).config_irqs >= 19);

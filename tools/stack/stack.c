@@ -216,8 +216,8 @@ static int stack_housekeeping(struct stack *s, uint64_t now)
 			return stack_fail(s, STACK_DEAD, "the machine ended while in use");
 		}
 	}
-	if (now >= s->next_tick) {
-		s->next_tick = now + VIO_NET_RECLAIM_IDLE * 500u;
+	if (now - s->last_tick >= vio_net_tick_due_us(netif_vio_net(s->nv))) {
+		s->last_tick = now;
 		vio_net_tick(netif_vio_net(s->nv));
 	}
 	return STACK_OK;

@@ -52,7 +52,7 @@ struct stack {
 	struct dhcp dhcp;
 	bool dhcp_on;
 	bool dhcp_news;
-	uint64_t next_tick, next_check;
+	uint64_t last_tick, next_check;
 	uint64_t turns, sleeps;
 	unsigned idle; /* polled: turns without anything to do */
 	int fatal;     /* stack_err that ended it */

@@ -232,6 +232,11 @@ bool vio_net_service(struct vio_net *net, unsigned events, unsigned budget) VIO_
  * configuration changes that a shared vector may have hidden, a device that asks for a reset.
  */
 void vio_net_tick(struct vio_net *net);
+/*
+ * How soon after the last tick the next is due, in us: VIO_NET_RECLAIM_IDLE as a rule, 10 ms while
+ * a shared vector may be hiding a configuration change. Worth asking before going to sleep.
+ */
+uint32_t vio_net_tick_due_us(const struct vio_net *net);
 
 /* ---- control (third context; each waits for the device, at most 1 s; kept over resets) ---- */
 
