@@ -241,14 +241,15 @@ static void nic_die(int sig)
 
 static void nic_clean(const struct nic *now)
 {
+	static const struct sigaction die = {.sa_handler = nic_die};
 	static const struct nic *last;
 	static bool armed;
 
 	if (!armed) {
 		armed = true;
 		(void)atexit(qemu_kill_all);
-		(void)signal(SIGTERM, nic_die);
-		(void)signal(SIGINT, nic_die);
+		(void)sigaction(SIGTERM, &die, NULL);
+		(void)sigaction(SIGINT, &die, NULL);
 	}
 	if (now && last)
 		qemu_kill_all(); /* the machine of a test that failed */

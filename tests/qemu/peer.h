@@ -44,7 +44,7 @@ struct peer {
 void peer_open(struct peer *p);
 void peer_close(struct peer *p);
 /* For nic.turn. */
-void peer_turn(void *peer);
+void peer_turn(void *arg);
 /* False: the wire is full. */
 bool peer_send(struct peer *p, const void *frame, size_t len);
 

@@ -276,7 +276,7 @@ static const struct craft kinds[] = {
 
 static void scatter_all(enum nic_face face, unsigned prop)
 {
-	struct wire w;
+	struct wire w = {0};
 
 	if (!wire_open(&w, face, prop))
 		skip();
@@ -328,7 +328,7 @@ static void test_without_offloads(void **state)
 static void test_no_uso(void **state)
 {
 	const struct craft udp = {.udp = true, .payload = 3000, .mss = 1000};
-	struct wire w;
+	struct wire w = {0};
 
 	(void)state;
 	if (!wire_open(&w, NIC_MODERN, 0))
