@@ -7,8 +7,8 @@
 #   build-asan  clang, address and undefined behaviour sanitizers: what the tests run
 #   build-cov   gcc, line coverage
 #
-# Tests are configured in as soon as cmocka is there. A directory set up with other settings than
-# today's is set up anew.
+# Tests are configured in as soon as cmocka is there, mkpkg as soon as its libraries are. A
+# directory set up with other settings than today's is set up anew.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -38,6 +38,11 @@ if pkg-config --exists cmocka 2>/dev/null; then
     args="$args -Dtests=enabled"
 else
     args="$args -Dtests=disabled"
+fi
+if pkg-config --exists zlib nettle libplist-2.0 2>/dev/null; then
+    args="$args -Dpkg=enabled"
+else
+    args="$args -Dpkg=disabled"
 fi
 
 log=$(mktemp)

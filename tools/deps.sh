@@ -5,7 +5,8 @@
 #
 #   build   compiler, Meson, libraries          run     build + QEMU
 #   gate    the static checks                   test    run + gate + what the tests talk to
-#   bench   what the benchmarks compare with    all     everything
+#   bench   what the benchmarks compare with    pkg     the kexts and their installer
+#   all     everything
 #
 # Says nothing and takes no time when all is there. Exit 1: something is missing and could not be
 # installed; one line says why.
@@ -14,17 +15,19 @@ set -u
 BUILD="gcc libc6-dev make meson ninja-build pkg-config libjansson-dev liblwip-dev"
 RUN="qemu-system-x86"
 GATE="clang clang-format clang-tidy cppcheck libclang-rt-14-dev libcmocka-dev"
-TEST="tshark iproute2 procps gcovr"
+PKG="clang-16 llvm-16 zlib1g-dev nettle-dev libplist-dev"
+TEST="tshark iproute2 procps gcovr libarchive-tools file duktape unzip llvm"
 BENCH="qemu-system-x86 valgrind"
 
 case "${1-}" in
 build) want="$BUILD" why="to build" ;;
 run) want="$BUILD $RUN" why="to build and run against QEMU" ;;
 gate) want="$BUILD $GATE" why="for the static checks" ;;
-test) want="$BUILD $RUN $GATE $TEST" why="for the tests" ;;
+test) want="$BUILD $RUN $GATE $PKG $TEST" why="for the tests" ;;
+pkg) want="$BUILD $PKG" why="to build the kexts and their installer" ;;
 bench) want="$BUILD $BENCH" why="for the benchmarks" ;;
-all) want="$BUILD $RUN $GATE $TEST $BENCH" why="for everything" ;;
-*)    echo "usage: $0 build|run|gate|test|bench|all" >&2; exit 2 ;;
+all) want="$BUILD $RUN $GATE $PKG $TEST $BENCH" why="for everything" ;;
+*)    echo "usage: $0 build|run|gate|test|pkg|bench|all" >&2; exit 2 ;;
 esac
 
 fail()
