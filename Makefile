@@ -5,6 +5,9 @@
 ## make test            static checks and all tests; T=regex picks test programs by name
 ## make quick           unit and model tests only
 ## make soak            the long tests
+## make kext            the macOS kexts into build/kext/ (CLANG=clang-NN for another compiler)
+## make kext-check      check them: shape, names, vtables, stack
+## make pkg             the installer package and the zip for OpenCore into build/
 ## make bench           the benchmarks
 ## make coverage        which lines of the guest core the tests reach
 ## make gate            the static checks; tools/gate.sh STEP runs one of them
@@ -17,6 +20,7 @@
 MAKEFLAGS += --no-print-directory
 
 ARGS ?=
+KEXTS = build/kext/VirtioPCI.kext build/kext/VirtioNet.kext
 T ?=
 J ?= $(shell nproc 2>/dev/null || echo 2)
 
@@ -46,6 +50,18 @@ bench: deps-bench
 	@tools/build.sh build bench/bench_model bench/bench_qemu
 	@bench/run $(ARGS)
 
+kext: deps-pkg
+	@tools/build.sh build tools/kextld/kextld
+	@tools/kext/build
+
+kext-check: kext
+	@tools/kextcheck/kextcheck --su build/kext/obj $(KEXTS)
+
+pkg: kext
+	@tools/build.sh build tools/mkpkg/mkpkg
+	@build/tools/mkpkg/mkpkg pkg -o build packaging/viokit.conf $(KEXTS)
+	@build/tools/mkpkg/mkpkg zip -o build packaging/viokit.conf $(KEXTS)
+
 coverage: deps-test
 	@tools/coverage.sh
 
@@ -55,7 +71,7 @@ gate: deps-gate
 fmt: deps-gate
 	@python3 -B tools/sources.py '\.(c|h)$$' | xargs clang-format -i
 
-deps-build deps-run deps-gate deps-test deps-bench:
+deps-build deps-run deps-gate deps-test deps-bench deps-pkg:
 	@tools/deps.sh $(@:deps-%=%)
 
 deps:
@@ -67,5 +83,5 @@ clean:
 help:
 	@sed -n 's/^## //p' Makefile
 
-.PHONY: all build run test quick soak bench coverage gate fmt deps clean help
-.PHONY: deps-build deps-run deps-gate deps-test deps-bench
+.PHONY: all build run test quick soak bench kext kext-check pkg coverage gate fmt deps clean help
+.PHONY: deps-build deps-run deps-gate deps-test deps-bench deps-pkg

@@ -16,7 +16,7 @@ BUILD="gcc libc6-dev make meson ninja-build pkg-config libjansson-dev liblwip-de
 RUN="qemu-system-x86"
 GATE="clang clang-format clang-tidy cppcheck libclang-rt-14-dev libcmocka-dev"
 PKG="clang-16 llvm-16 zlib1g-dev nettle-dev libplist-dev"
-TEST="tshark iproute2 procps gcovr libarchive-tools file duktape unzip llvm"
+TEST="tshark iproute2 procps gcovr libarchive-tools file duktape unzip llvm clang-19"
 BENCH="qemu-system-x86 valgrind"
 
 case "${1-}" in
