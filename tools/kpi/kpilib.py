@@ -101,8 +101,9 @@ SDK_HEADER = "".join(f"#include <{name}>\n" for name in SDK_HEADERS)
 
 def clang(command, source, *more):
     """Compile C++ text; return what clang prints."""
+    # Quoted includes of standard input are looked for in the current folder first.
     run = subprocess.run([*command, "-w", *more, "-x", "c++", "-"], input=source,
-                         capture_output=True, text=True, check=False)
+                         capture_output=True, text=True, check=False, cwd=ROOT)
     if run.returncode:
         sys.stderr.write(run.stderr[:4000])
         die("clang failed")
