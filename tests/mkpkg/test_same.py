@@ -10,7 +10,7 @@ import zipfile
 
 import stand_in
 from readers import cpio_read, gunzip, xar_read
-from tap import MKPKG, ROOT, Skip, good, main, mkpkg, run, same, test, true
+from tap import MKPKG, ROOT, Skip, good, main, mkpkg, same, test, true
 
 FORMS = ("pkg", "zip")
 
@@ -100,12 +100,16 @@ def the_user_does_not_count(folder):
     os.mkdir(out)
     os.chmod(folder, 0o755)
     os.chmod(out, 0o777)
+    # The checkout may lie where only root looks.
+    for name in ("packaging", "LICENSE"):
+        copy = shutil.copytree if name == "packaging" else shutil.copy
+        copy(os.path.join(ROOT, name), os.path.join(folder, name))
+    program = shutil.copy(MKPKG, os.path.join(folder, "mkpkg"))
     other = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
-    if run(*other, MKPKG, "--version").returncode != 0:
-        raise Skip("another user may not run the program where it was built")
     for form, bytes_ in zip(FORMS, want):
         path = os.path.join(out, "out." + form)
-        good(*other, MKPKG, form, "-o", path, os.path.join(ROOT, "packaging/viokit.conf"), *kexts)
+        good(*other, program, form, "-o", path, os.path.join(folder, "packaging/viokit.conf"),
+             *kexts)
         with open(path, "rb") as file:
             same(file.read() == bytes_, True, form)
 
