@@ -221,7 +221,7 @@ int vio_net_offload_parse(const struct seg *segs, unsigned nsegs, unsigned flags
 	err = net_headers_parse(f, total, &h);
 	if (err)
 		return err;
-	BAD_IF(flags & VIO_NET_TX_GSO && mss < NET_MSS_MIN);
+	BAD_IF(flags & VIO_NET_TX_GSO && mss == 0);
 
 	field = h.proto == IP_PROTO_TCP ? TCP_CSUM_OFF : UDP_CSUM_OFF;
 	out->flags = VIRTIO_NET_HDR_F_NEEDS_CSUM;

@@ -28,20 +28,17 @@
 #define NET_CTRL_DATA  (2u * (sizeof(struct virtio_net_ctrl_mac) + VIO_NET_MAC_MAX * 6u))
 #define NET_CTRL_BYTES (sizeof(struct virtio_net_ctrl_hdr) + NET_CTRL_DATA + 1u)
 
-#define NET_MSS_MIN 1u
-
 struct net_tx_slot {
 	void *cookie;		  /* the port's packet; NULL: none, or a polled frame */
 	struct net_tx_slot *next; /* free list or deferred list */
 	bool polled;
-	bool busy;
+	bool busy; /* polled: the device has it; for others the cookie says so */
 };
 
 struct net_rx_slot {
 	void *cookie;
 	struct seg *segs;
 	struct net_rx_slot *next; /* free list */
-	uint32_t len;		  /* of segs */
 	uint16_t nsegs;
 };
 

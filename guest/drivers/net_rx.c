@@ -126,7 +126,6 @@ unsigned vio_net_rx_fill(struct vio_net *net)
 		slot->cookie = buf.cookie;
 		slot->nsegs = (uint16_t)buf.nsegs;
 		len = seg_total(buf.segs, buf.nsegs);
-		slot->len = (uint32_t)len;
 		if (len > RX_BUF_MAX || len < net->rx_buf_len || buf.segs[0].len < net->hdr_len ||
 		    rx_add(net, slot) != VIO_OK) {
 			/* The port's mistake: its buffer is not what was asked for. */

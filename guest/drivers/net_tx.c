@@ -265,7 +265,6 @@ int vio_net_send(struct vio_net *net, const struct vio_net_tx *p)
 	}
 	net->tx_free = slot->next;
 	slot->cookie = p->cookie;
-	slot->busy = true;
 
 	stats->packets++;
 	stats->bytes += total;
