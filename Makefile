@@ -1,7 +1,7 @@
 # viokit: Meson and Ninja do the work, tools/ the rest.
 #
 ## make                 build everything into build/
-## make run ARGS=...    build and run viorun: the driver against a QEMU machine (ARGS=--help)
+## make run ARGS=...    build the installer and run its kexts against a QEMU machine (ARGS=--help)
 ## make test            static checks and all tests; T=regex picks test programs by name
 ## make quick           unit and model tests only
 ## make soak            the long tests
@@ -30,9 +30,16 @@ build: deps-build
 	@tools/build.sh build
 
 # Nothing stands between make and the program: its output, Ctrl-C and status are its own.
-run: deps-run
-	@tools/build.sh build tools/viorun/viorun
+run: deps-run build/.pkg
+	@tools/build.sh build tools/viorun/viorun tools/kdp/kdp
 	@exec build/tools/viorun/viorun $(ARGS)
+
+# The installer package, made again if anything of it changed.
+PKG_SOURCES = $(shell find common wire guest packaging tools/kext tools/kextld tools/mkpkg \
+	-type f) meson.build
+build/.pkg: $(PKG_SOURCES)
+	@$(MAKE) pkg >build/.pkg.log 2>&1 || { cat build/.pkg.log; exit 1; }
+	@touch $@
 
 # What the tests see is the sanitizer build; the QEMU suite runs once more as people build it.
 TESTS = build-asan:all build:qemu
@@ -69,7 +76,7 @@ gate: deps-gate
 	@tools/gate.sh
 
 fmt: deps-gate
-	@python3 -B tools/sources.py '\.(c|h)$$' | xargs clang-format -i
+	@python3 -B tools/sources.py '\.(c|h|cpp)$$' | xargs clang-format -i
 
 deps-build deps-run deps-gate deps-test deps-bench deps-pkg:
 	@tools/deps.sh $(@:deps-%=%)

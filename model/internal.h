@@ -153,6 +153,8 @@ struct model {
 		uint16_t head;
 		uint32_t len;
 	} rx_parts[MODEL_RX_PARTS];
+	const uint16_t *split; /* model_split() */
+	unsigned nsplit;
 	uint64_t polls;
 
 	struct model_watch watch;

@@ -187,6 +187,11 @@ enum model_rx_result model_receive(struct model *m, const struct model_hdr *hdr,
 /* The same without filter and without looking at the header: delivered exactly so. */
 enum model_rx_result model_receive_raw(struct model *m, const struct model_hdr *hdr,
 				       const void *frame, size_t len);
+/*
+ * From now on a packet gets at most so many bytes of the first buffers it takes (MRG_RXBUF only);
+ * the rest fills the others. lens is not copied; n 0 ends it.
+ */
+void model_split(struct model *m, const uint16_t *lens, unsigned n);
 
 void model_link(struct model *m, bool up);
 void model_speed(struct model *m, uint32_t speed, uint8_t duplex);

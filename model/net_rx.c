@@ -174,6 +174,8 @@ enum model_rx_result model_net_deliver(struct model *m, const struct model_hdr *
 			}
 		}
 		part = room < len - done ? room : len - done;
+		if (merge && n < m->nsplit && m->split[n] < part)
+			part = m->split[n];
 		put(&c, start, frame + done, part);
 		if (__builtin_expect(m->hostile.rate != 0, 0) && part &&
 		    model_mut(m, MODEL_MUT_FRAME_DATA)) {
@@ -275,6 +277,12 @@ enum model_rx_result model_receive(struct model *m, const struct model_hdr *hdr,
 		return MODEL_RX_TOO_BIG;
 	}
 	return p.result;
+}
+
+void model_split(struct model *m, const uint16_t *lens, unsigned n)
+{
+	m->split = lens;
+	m->nsplit = n;
 }
 
 enum model_rx_result model_receive_raw(struct model *m, const struct model_hdr *hdr,

@@ -16,16 +16,16 @@ dir=$1
 shift
 case "$dir" in
 build)
-    cc=gcc
+    cc=gcc cxx=g++
     args="-Dbuildtype=debugoptimized"
     ;;
 build-asan)
-    cc=clang
+    cc=clang cxx=clang++
     args="-Dbuildtype=debugoptimized -Db_sanitize=address,undefined -Db_lundef=false"
-    args="$args -Dc_args=-fno-sanitize-recover=all"
+    args="$args -Dc_args=-fno-sanitize-recover=all -Dcpp_args=-fno-sanitize-recover=all"
     ;;
 build-cov)
-    cc=gcc
+    cc=gcc cxx=g++
     args="-Dbuildtype=debug -Db_coverage=true"
     ;;
 *)
@@ -62,7 +62,7 @@ quietly()
 if [ ! -f "$dir/build.ninja" ] || [ "$(cat "$dir/.setup" 2>/dev/null)" != "$cc $args" ]; then
     rm -rf "$dir"
     # shellcheck disable=SC2086
-    quietly env CC=$cc meson setup "$dir" $args
+    quietly env CC=$cc CXX=$cxx meson setup "$dir" $args
     echo "$cc $args" >"$dir/.setup"
 fi
 quietly ninja --quiet -C "$dir" "$@"

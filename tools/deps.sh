@@ -12,11 +12,13 @@
 # installed; one line says why.
 set -u
 
-BUILD="gcc libc6-dev make meson ninja-build pkg-config libjansson-dev liblwip-dev"
-RUN="qemu-system-x86"
+BUILD="gcc g++ libc6-dev make meson ninja-build pkg-config libjansson-dev liblwip-dev
+    libplist-dev nettle-dev libarchive-dev"
+RUN="qemu-system-x86 clang-16 llvm-16 zlib1g-dev"
 GATE="clang clang-format clang-tidy cppcheck libclang-rt-14-dev libcmocka-dev"
-PKG="clang-16 llvm-16 zlib1g-dev nettle-dev libplist-dev"
-TEST="tshark iproute2 procps gcovr libarchive-tools file duktape unzip llvm clang-19"
+PKG="clang-16 llvm-16 zlib1g-dev"
+TEST="tshark iproute2 procps gcovr libarchive-tools file duktape unzip llvm clang-19
+    gdb patch valgrind"
 BENCH="qemu-system-x86 valgrind"
 
 case "${1-}" in

@@ -32,6 +32,7 @@ MAY_NEED="memcpy memmove memset memcmp"
 step_text() { tools/check-text; }
 step_includes() { tools/check-includes; }
 step_norms() { tools/check-norms; }
+step_beliefs() { tools/check-beliefs; }
 
 step_format()
 {
@@ -42,7 +43,7 @@ step_format()
             "makes of .clang-format"
         return 1
     fi
-    sources '\.(c|h)$' | xargs -r clang-format --dry-run --Werror 2>"$tmp/format" && return 0
+    sources '\.(c|h|cpp)$' | xargs -r clang-format --dry-run --Werror 2>"$tmp/format" && return 0
     sed -n 's/^\([^: ]*\):[0-9]*:[0-9]*: error: .*/\1/p' "$tmp/format" | sort | uniq -c |
         sed 's/ *\([0-9]*\) \(.*\)/\2: \1 places/'
     echo "make fmt puts it right"
@@ -167,7 +168,7 @@ step_cppcheck()
         -I . -I guest/include --file-list="$tmp/cppcheck" 2>&1
 }
 
-STEPS="text includes norms format scripts gcc clang freestanding stack cppcheck tidy"
+STEPS="text includes norms beliefs format scripts gcc clang freestanding stack cppcheck tidy"
 
 # ---- helpers ----
 

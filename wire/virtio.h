@@ -10,9 +10,14 @@
 #include <stdint.h>
 
 /* A field or a size that is not where the specification puts it does not compile. */
+#ifdef __cplusplus
+#define WIRE_ASSERT static_assert
+#else
+#define WIRE_ASSERT _Static_assert
+#endif
 #define WIRE_OFFSET(type, field, off)                                                              \
-	_Static_assert(offsetof(struct type, field) == (off), #type "." #field)
-#define WIRE_SIZE(type, size) _Static_assert(sizeof(struct type) == (size), "sizeof " #type)
+	WIRE_ASSERT(offsetof(struct type, field) == (off), #type "." #field)
+#define WIRE_SIZE(type, size) WIRE_ASSERT(sizeof(struct type) == (size), "sizeof " #type)
 
 /* Device types (5). */
 enum virtio_id {

@@ -13,7 +13,7 @@ class CheckNic : public IOEthernetController
 {
 	OSDeclareDefaultStructors(CheckNic);
 
-public:
+      public:
 	bool start(IOService *provider) override;
 	IOReturn getHardwareAddress(IOEthernetAddress *address) override;
 	UInt32 outputPacket(mbuf_t packet, void *param) override;
@@ -26,7 +26,7 @@ class CheckChild : public CheckNub
 {
 	OSDeclareDefaultStructors(CheckChild);
 
-public:
+      public:
 	int answer() override;
 };
 
@@ -99,7 +99,8 @@ bool CheckNic::start(IOService *provider)
 #ifdef WRONG_ROOM
 __attribute__((aligned(2048)))
 #endif
-IOReturn CheckNic::getHardwareAddress(IOEthernetAddress *address)
+IOReturn
+CheckNic::getHardwareAddress(IOEthernetAddress *address)
 {
 	memset(address->bytes, 2, sizeof(address->bytes));
 	return kIOReturnSuccess;

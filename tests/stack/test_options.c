@@ -183,6 +183,23 @@ static void features(void **state)
 	      "no feature");
 }
 
+static void card(void **state)
+{
+	(void)state;
+	assert_int_equal(parse("--card host_tso4=off,mrg_rxbuf=off"), OPTIONS_RUN);
+	assert_string_equal(o.card, "host_tso4=off,mrg_rxbuf=off");
+	assert_int_equal(parse("--driver core --card=x-txburst=64"), OPTIONS_RUN);
+	assert_int_equal(parse(""), OPTIONS_RUN);
+	assert_null(o.card);
+	wrong("--card=", "not a property");
+	wrong("--card mrg_rxbuf", "'mrg_rxbuf' is not a property");
+	wrong("--card mrg_rxbuf=", "not a property");
+	wrong("--card =off", "not a property");
+	wrong("--card mac=off,", "'' is not a property");
+	wrong("--card ,mac=off", "'' is not a property");
+	wrong("--card id=nic1", "id");
+}
+
 /* Every name this program writes, it reads. */
 static void names_round_trip(void **state)
 {
@@ -216,7 +233,7 @@ int main(void)
 		cmocka_unit_test(numbers),    cmocka_unit_test(words),
 		cmocka_unit_test(queue_size), cmocka_unit_test(interrupts),
 		cmocka_unit_test(features),   cmocka_unit_test(names_round_trip),
-		cmocka_unit_test(files),
+		cmocka_unit_test(files),      cmocka_unit_test(card),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,8 +11,6 @@
 #define CHECK_US	  100000u
 #define DHCP_RETRY_US	  500000u /* first; doubled each time */
 #define DHCP_RETRY_MAX_US 4000000u
-#define IDLE_SPINS	  200u /* polled: empty turns before naps begin */
-#define IDLE_NAP_US	  50u
 
 uint64_t stack_now(void)
 {
@@ -69,14 +67,17 @@ static void stack_init_once(void)
 }
 
 /* While a lease is wanted, DHCP's frames are looked at before IP has an address to accept them. */
-static bool stack_tap(void *arg, struct span frame)
+bool stack_sees(struct stack *s, struct span frame)
 {
-	struct stack *s = arg;
-
 	if (!s->dhcp_on || !dhcp_input(&s->dhcp, frame))
 		return false;
 	s->dhcp_news = true;
 	return true;
+}
+
+static bool stack_tap(void *arg, struct span frame)
+{
+	return stack_sees(arg, frame);
 }
 
 static void stack_event(void *arg, const struct vio_net_link *link, const char *why)
@@ -113,6 +114,17 @@ static int stack_vio_fail(struct stack *s, int err, const char *what, const char
 			  why ? why : "");
 }
 
+void stack_init(void)
+{
+	pthread_once(&stack_once, stack_init_once);
+}
+
+void stack_create_on(struct stack *s, const struct stack_params *params,
+		     const struct stack_nic_ops *ops, void *nic)
+{
+	*s = (struct stack){.p = *params, .ops = ops, .nic = nic};
+}
+
 int stack_create(struct stack *s, const struct stack_params *params)
 {
 	int err;
@@ -121,13 +133,16 @@ int stack_create(struct stack *s, const struct stack_params *params)
 	s->p.netif.tap = stack_tap;
 	s->p.netif.event = stack_event;
 	s->p.netif.arg = s;
-	pthread_once(&stack_once, stack_init_once);
+	stack_init();
 
 	stack_lock();
 	err = netif_vio_create(&s->nv, &s->p.netif);
 	stack_unlock();
 	if (err != VIO_OK)
 		return stack_vio_fail(s, err, "driver start-up", params->netif.transport->why);
+	s->vio = (struct nic_vio){.nv = s->nv, .irq = params->irq};
+	s->ops = &nic_vio_ops;
+	s->nic = &s->vio;
 	return VIO_OK;
 }
 
@@ -135,11 +150,12 @@ unsigned stack_destroy(struct stack *s)
 {
 	unsigned lost = 0;
 
-	if (s->nv) {
+	if (s->ops) {
 		stack_lock();
-		lost = netif_vio_destroy(s->nv);
+		lost = s->ops->destroy(s->nic);
 		stack_unlock();
 	}
+	s->ops = NULL;
 	s->nv = NULL;
 	return lost;
 }
@@ -149,10 +165,10 @@ int stack_start(struct stack *s)
 	int err;
 
 	stack_lock();
-	err = netif_vio_start(s->nv);
+	err = s->ops->start(s->nic);
 	stack_unlock();
 	if (err != VIO_OK)
-		return stack_vio_fail(s, err, "device start", vio_net_why(netif_vio_net(s->nv)));
+		return stack_vio_fail(s, err, "device start", s->ops->why(s->nic));
 	return VIO_OK;
 }
 
@@ -161,48 +177,21 @@ unsigned stack_stop(struct stack *s)
 	unsigned out;
 
 	stack_lock();
-	(void)netif_vio_stop(s->nv);
-	out = netif_vio_outstanding(s->nv);
+	out = s->ops->stop(s->nic);
 	stack_unlock();
 	return out;
 }
 
 /* ---- the loop ---- */
 
-static unsigned stack_events(struct stack *s, uint64_t vectors)
-{
-	struct vio_net *net = netif_vio_net(s->nv);
-	unsigned events = 0;
-
-	if (!s->p.irq)
-		return VIO_EVENT_QUEUE;
-	for (; vectors; vectors &= vectors - 1)
-		events |= vio_net_interrupt(net, (unsigned)__builtin_ctzll(vectors));
-	return events;
-}
-
-/* Nothing to do: wait for an interrupt. Its vectors, if one came. */
-static uint64_t stack_sleep(struct stack *s)
-{
-	s->sleeps++;
-	if (s->p.irq)
-		return s->p.irq->wait(s->p.irq->arg, STACK_NAP_US);
-	if (++s->idle > IDLE_SPINS) {
-		const struct timespec nap = {.tv_nsec = IDLE_NAP_US * 1000};
-
-		(void)nanosleep(&nap, NULL);
-	}
-	return 0;
-}
-
 static int stack_mend(struct stack *s)
 {
-	int err = netif_vio_mend(s->nv);
+	int err = s->ops->mend(s->nic);
 
 	if (err == VIO_OK)
 		return STACK_OK;
 	s->fatal = STACK_DEAD;
-	(void)stack_vio_fail(s, err, "device recovery", vio_net_why(netif_vio_net(s->nv)));
+	(void)stack_vio_fail(s, err, "device recovery", s->ops->why(s->nic));
 	return STACK_DEAD;
 }
 
@@ -216,43 +205,32 @@ static int stack_housekeeping(struct stack *s, uint64_t now)
 			return stack_fail(s, STACK_DEAD, "the machine ended while in use");
 		}
 	}
-	if (now - s->last_tick >= vio_net_tick_due_us(netif_vio_net(s->nv))) {
-		s->last_tick = now;
-		vio_net_tick(netif_vio_net(s->nv));
-	}
+	s->ops->tick(s->nic, now);
 	return STACK_OK;
 }
 
 int stack_run(struct stack *s, bool (*done)(void *arg), void *arg, uint64_t deadline)
 {
-	uint64_t vectors = 0;
-
 	for (;;) {
-		unsigned events;
-		uint64_t now, seen;
 		bool more, finished;
+		uint64_t now;
 		int err;
 
 		if (s->fatal)
 			return s->fatal;
 		if (s->p.stop && *s->p.stop)
 			return stack_fail(s, STACK_STOPPED, "stopped by a signal");
-		if (s->p.irq)
-			vectors |= s->p.irq->poll(s->p.irq->arg);
+		s->ops->poll(s->nic);
 
 		now = stack_now();
 		stack_lock();
-		seen = netif_vio_stats(s->nv)->rx_packets;
-		events = stack_events(s, vectors);
 		err = stack_housekeeping(s, now);
-		more = netif_vio_turn(s->nv, events);
+		more = s->ops->turn(s->nic);
 		if (!err)
 			err = stack_mend(s);
 		finished = done && done(arg);
 		if (finished) /* what the last callback sent */
-			more |= netif_vio_turn(s->nv, 0);
-		if (netif_vio_stats(s->nv)->rx_packets != seen)
-			s->idle = 0;
+			more |= s->ops->turn(s->nic);
 		stack_unlock();
 		s->turns++;
 
@@ -262,7 +240,10 @@ int stack_run(struct stack *s, bool (*done)(void *arg), void *arg, uint64_t dead
 			return STACK_OK;
 		if (now >= deadline)
 			return stack_fail(s, STACK_TIMEOUT, "no answer in time");
-		vectors = more ? 0 : stack_sleep(s);
+		if (!more) {
+			s->sleeps++;
+			s->ops->wait(s->nic, STACK_NAP_US);
+		}
 	}
 }
 
@@ -271,10 +252,8 @@ int stack_run(struct stack *s, bool (*done)(void *arg), void *arg, uint64_t dead
 static bool stack_link_is_up(void *arg)
 {
 	const struct stack *s = arg;
-	struct vio_net_link link;
 
-	vio_net_link_get(netif_vio_net(s->nv), &link);
-	return link.up;
+	return s->ops->link_up(s->nic);
 }
 
 int stack_wait_link(struct stack *s, uint64_t deadline)
@@ -294,7 +273,7 @@ void stack_address(struct stack *s, const struct dhcp_lease *lease)
 	IP4_ADDR(&mask, lease->netmask[0], lease->netmask[1], lease->netmask[2], lease->netmask[3]);
 	IP4_ADDR(&gw, lease->router[0], lease->router[1], lease->router[2], lease->router[3]);
 	stack_lock();
-	netif_set_addr(netif_vio_netif(s->nv), &addr, &mask, &gw);
+	netif_set_addr(s->ops->netif(s->nic), &addr, &mask, &gw);
 	stack_unlock();
 }
 
@@ -315,7 +294,7 @@ static int stack_dhcp_exchange(struct stack *s, uint64_t deadline)
 
 		s->dhcp_news = false;
 		stack_lock();
-		(void)netif_vio_send(s->nv, frame, len); /* if there is no room: the next try */
+		(void)s->ops->send(s->nic, frame, len); /* if there is no room: the next try */
 		stack_unlock();
 		err = stack_run(s, stack_dhcp_news, s, until < deadline ? until : deadline);
 		if (err == STACK_OK) {
@@ -339,7 +318,7 @@ int stack_dhcp(struct stack *s, uint64_t deadline, struct dhcp_lease *out)
 {
 	int err;
 
-	dhcp_init(&s->dhcp, netif_vio_info(s->nv)->mac, (uint32_t)stack_now());
+	dhcp_init(&s->dhcp, s->ops->mac(s->nic), (uint32_t)stack_now());
 	s->dhcp_on = true;
 	err = stack_dhcp_exchange(s, deadline);
 	s->dhcp_on = false;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A TCP/IP stack on a virtio-net device: lwIP, the interface, and the loop that drives both.
+ * A TCP/IP stack on a network card: lwIP, the card (nic.h), and the loop that drives both.
  *
  * lwIP is Debian's shared library, with its own timer thread and one lock around its core. The
  * thread that owns the machine runs the loop: take the lock, let the driver work, give it up, sleep
@@ -17,7 +17,7 @@
 #include <signal.h>
 
 #include "tools/stack/dhcp.h"
-#include "tools/stack/netif_vio.h"
+#include "tools/stack/nic_vio.h"
 
 #define STACK_NAP_US 2000u /* the longest sleep: frames of lwIP's own thread wait this long */
 
@@ -30,16 +30,9 @@ enum stack_err {
 	STACK_BAD = -24,     /* an answer that is wrong */
 };
 
-/* Where interrupts come from. Masks: bit n is vector n. */
-struct stack_irq {
-	uint64_t (*poll)(void *arg);
-	uint64_t (*wait)(void *arg, uint32_t timeout_us);
-	void *arg;
-};
-
 struct stack_params {
-	struct netif_vio_params netif; /* tap, event and arg are set by stack_create */
-	const struct stack_irq *irq;   /* NULL: polled */
+	struct netif_vio_params netif; /* for stack_create, which sets tap, event and arg */
+	const struct stack_irq *irq;   /* the same; NULL: polled */
 	const volatile sig_atomic_t *stop;
 	bool (*alive)(void *arg); /* the machine is; asked about ten times a second. NULL: yes */
 	void (*event)(void *arg, const struct vio_net_link *link, const char *why);
@@ -48,13 +41,15 @@ struct stack_params {
 
 struct stack {
 	struct stack_params p;
-	struct netif_vio *nv;
+	const struct stack_nic_ops *ops; /* of the card; NULL: there is none */
+	void *nic;
+	struct netif_vio *nv; /* the C driver's, if that is the card */
+	struct nic_vio vio;
 	struct dhcp dhcp;
 	bool dhcp_on;
 	bool dhcp_news;
-	uint64_t last_tick, next_check;
+	uint64_t next_check;
 	uint64_t turns, sleeps;
-	unsigned idle; /* polled: turns without anything to do */
 	int fatal;     /* stack_err that ended it */
 	char err[160]; /* after an error: one line */
 };
@@ -62,7 +57,19 @@ struct stack {
 /* Microseconds of the monotonic clock. */
 uint64_t stack_now(void);
 
-/* VIO_*; s->err explains. */
+/* Start lwIP, if that has not been done. Before any use of it. */
+void stack_init(void);
+
+/*
+ * A stack on a card that exists; it is destroyed with the stack. The card's frames are shown to
+ * stack_sees() before lwIP gets them.
+ */
+void stack_create_on(struct stack *s, const struct stack_params *params,
+		     const struct stack_nic_ops *ops, void *nic);
+/* Takes frames that are the stack's own (DHCP, while it waits for a lease): true. Locked. */
+bool stack_sees(struct stack *s, struct span frame);
+
+/* A stack on the C driver. VIO_*; s->err explains. */
 int stack_create(struct stack *s, const struct stack_params *params) VIO_MUST_CHECK;
 /* Number of packet buffers that never came back. */
 unsigned stack_destroy(struct stack *s);

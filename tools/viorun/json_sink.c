@@ -99,12 +99,41 @@ static json_t *json_sink_queue(const struct vio_net_queue_stats *q)
 	return o;
 }
 
+static json_t *json_sink_kexts(const struct results *r)
+{
+	json_t *all = json_array();
+
+	for (unsigned i = 0; i < r->n_kexts; i++)
+		json_array_append_new(all,
+				      json_pack("{ss ss ss}", "name", r->kexts[i].name, "version",
+						r->kexts[i].version, "sha256", r->kexts[i].sha256));
+	return all;
+}
+
+/* What only the simulated kernel can tell. */
+static void json_sink_mac(json_t *o, const struct results *r)
+{
+	const struct results_mac *m = &r->mac;
+
+	json_object_set_new(o, "release", json_sprintf("10.%u", r->o->release));
+	json_object_set_new(o, "kexts", json_sink_kexts(r));
+	json_object_set_new(o, "interface",
+			    json_pack("{ss ss sI sI sI sI sI sI si si}", "name", m->interface,
+				      "media", m->media, "tso", (json_int_t)m->tx_tso, "checksums",
+				      (json_int_t)m->tx_csum, "vouched", (json_int_t)m->rx_good,
+				      "large", (json_int_t)m->rx_large, "tx_dropped",
+				      (json_int_t)m->tx_dropped, "rx_dropped",
+				      (json_int_t)m->rx_dropped, "link_ups", (int)m->link_ons,
+				      "link_downs", (int)m->link_offs));
+	json_object_set_new(o, "kernel_leaks", json_integer(m->leaks));
+}
+
 static json_t *json_sink_results(const struct results *r)
 {
 	const struct vio_net_stats *s = &r->stats;
 	json_t *o = json_object();
 
-	json_object_set_new(o, "driver", json_string("core"));
+	json_object_set_new(o, "driver", json_string(r->driver));
 	json_object_set_new(o, "transport", json_string(r->info.transport));
 	json_object_set_new(o, "device", json_string(options_transport_name(r->o->transport)));
 	json_object_set_new(o, "machine", json_string(options_machine_name(r->o->machine)));
@@ -131,6 +160,9 @@ static json_t *json_sink_results(const struct results *r)
 			    json_pack("{si sI sI}", "buffers", (int)r->leak_buffers, "dma_bytes",
 				      (json_int_t)r->leaks.dma_bytes, "private_bytes",
 				      (json_int_t)r->leaks.private_bytes));
+	json_object_set_new(o, "link_toggled", json_boolean(r->link_toggled));
+	if (r->n_kexts)
+		json_sink_mac(o, r);
 	json_object_set_new(o, "seconds", json_real(r->seconds));
 	return o;
 }

@@ -8,11 +8,11 @@
 
 #include "wire/virtio.h"
 
-#define RAM_MIB	      128u
-#define VENDOR_VIRTIO 0x1af4u
+#define RAM_MIB 128u
 
-#define CARD_LEN   160u
-#define NETDEV_LEN 64u
+#define CARD_LEN   (160u + OPTIONS_CARD_MAX)
+#define NETDEV_LEN 96u
+#define KDP_PORT   "41139"
 
 __attribute__((format(printf, 2, 3))) static bool machine_fail(struct machine *m, const char *fmt,
 							       ...)
@@ -36,9 +36,10 @@ static void machine_card_args(char card[CARD_LEN], const struct options *o)
 
 	if (o->queue_size > OPTIONS_QUEUE_QEMU)
 		(void)snprintf(rx, sizeof(rx), ",rx_queue_size=%u", o->queue_size);
-	(void)snprintf(card, CARD_LEN, "virtio-net-pci,id=nic0,netdev=n0,%s%s%s%s",
+	(void)snprintf(card, CARD_LEN, "virtio-net-pci,id=nic0,netdev=n0,%s%s%s%s%s%s",
 		       transport[o->transport], rx, o->no_msix ? ",vectors=0" : "",
-		       o->machine == OPTIONS_Q35 ? ",bus=" QEMU_ROOT_PORT : "");
+		       o->machine == OPTIONS_Q35 ? ",bus=" QEMU_ROOT_PORT : "", o->card ? "," : "",
+		       o->card ? o->card : "");
 }
 
 static double machine_seconds(void)
@@ -54,7 +55,7 @@ static void machine_version(struct machine *m)
 	json_t *ret = NULL;
 	int major = 0, minor = 0, micro = 0;
 
-	if (qmp_execute(&m->qemu.qmp, "query-version", NULL, &ret) == VIO_OK && ret &&
+	if (qmp_execute(&m->board.q.qmp, "query-version", NULL, &ret) == VIO_OK && ret &&
 	    !json_unpack(ret, "{s{sisisi}}", "qemu", "major", &major, "minor", &minor, "micro",
 			 &micro))
 		(void)snprintf(m->version, sizeof(m->version), "%d.%d.%d", major, minor, micro);
@@ -83,21 +84,14 @@ static bool machine_start_qemu(struct machine *m, const struct options *o, int t
 	machine_card_args(card, o);
 	if (tap_fd >= 0)
 		(void)snprintf(netdev, sizeof(netdev), "tap,id=n0,fd=%d", tap_fd);
+	else if (o->kdp_port)
+		(void)snprintf(netdev, sizeof(netdev),
+			       "user,id=n0,hostfwd=udp:127.0.0.1:%u-:" KDP_PORT, o->kdp_port);
 	m->started = true;
-	if (qemu_start(&m->qemu, &opts) != VIO_OK)
-		return machine_fail(m, "QEMU did not start: %.200s", m->qemu.err);
+	if (qemu_board_open(&m->board, &opts, 1) != VIO_OK)
+		return machine_fail(m, "%.200s", m->board.err);
 	m->start_s = machine_seconds() - before;
 	machine_version(m);
-	return true;
-}
-
-static bool machine_find_card(struct machine *m)
-{
-	if (qemu_pci_scan(&m->bus, &m->qemu) != VIO_OK)
-		return machine_fail(m, "PCI bus of the machine: %s", m->bus.err);
-	m->card = qemu_pci_find(&m->bus, VENDOR_VIRTIO, 0);
-	if (!m->card)
-		return machine_fail(m, "no virtio card on the machine's PCI bus");
 	return true;
 }
 
@@ -120,6 +114,7 @@ static bool machine_set_irq(struct machine *m, const struct options *o)
 		err = irq_msix_on(&m->irq, 0);
 		break;
 	case OPTIONS_POLL:
+	case OPTIONS_IRQ_AUTO:
 		m->irq_mode = VIO_IRQ_NONE;
 		break;
 	}
@@ -132,9 +127,15 @@ static bool machine_set_irq(struct machine *m, const struct options *o)
 bool machine_start(struct machine *m, const struct options *o, int tap_fd, unsigned deadline_ms)
 {
 	memset(m, 0, sizeof(*m));
-	if (!machine_start_qemu(m, o, tap_fd, deadline_ms) || !machine_find_card(m))
+	if (!machine_start_qemu(m, o, tap_fd, deadline_ms))
 		return false;
-	if (user_os_init_qemu(&m->os, &m->qemu) != VIO_OK)
+	m->card = qemu_board_function(&m->board, 0)->f;
+	return true;
+}
+
+bool machine_open(struct machine *m, const struct options *o)
+{
+	if (user_os_init_qemu(&m->os, &m->board.q) != VIO_OK)
 		return machine_fail(m, "guest RAM is not mapped");
 	m->os_made = true;
 	if (!machine_set_irq(m, o))
@@ -150,7 +151,14 @@ bool machine_start(struct machine *m, const struct options *o, int tap_fd, unsig
 
 bool machine_alive(struct machine *m)
 {
-	return qemu_check(&m->qemu) == VIO_OK;
+	return qemu_board_alive(&m->board);
+}
+
+bool machine_link(struct machine *m, bool up)
+{
+	if (qemu_board_link(&m->board, "nic0", up) == VIO_OK)
+		return true;
+	return machine_fail(m, "%.200s", m->board.err);
 }
 
 void machine_close(struct machine *m, struct machine_leaks *leaks)
@@ -171,10 +179,9 @@ void machine_stop(struct machine *m)
 		return;
 	if (m->pci_open)
 		vio_pci_close(&m->pci);
-	if (m->card)
+	if (m->irq.f)
 		irq_off(&m->irq);
-	qemu_pci_release(&m->bus);
-	qemu_stop(&m->qemu);
+	qemu_board_close(&m->board);
 	if (m->os_made)
 		user_os_fini(&m->os);
 	m->started = m->pci_open = m->os_made = false;

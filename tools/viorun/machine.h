@@ -10,12 +10,13 @@
 #include "guest/ports/user/pci.h"
 #include "guest/ports/user/qemu.h"
 #include "guest/ports/user/user_os.h"
+#include "tools/board/qemu_board.h"
 #include "tools/viorun/options.h"
 #include "vio/device.h"
 
 struct machine {
-	struct qemu qemu;
-	struct qemu_pci_bus bus;
+	struct qemu_board
+		board; /* QEMU and its bus; shared with a simulated Mac, if there is one */
 	struct qemu_pci *card;
 	struct irq irq;
 	struct user_os os;
@@ -33,12 +34,19 @@ struct machine_leaks {
 	unsigned misuse; /* breaches of the port's contract */
 };
 
-/* tap_fd -1: the user network. False: m->err says why; call machine_stop all the same. */
+/*
+ * QEMU, and the card on its bus. tap_fd -1: the user network. False: m->err says why; call
+ * machine_stop all the same.
+ */
 bool machine_start(struct machine *m, const struct options *o, int tap_fd, unsigned deadline_ms);
+/* For the C driver in this process: memory, interrupts, the card's transport. False: m->err. */
+bool machine_open(struct machine *m, const struct options *o);
 /* Close the transport, once the driver is gone; what is left is a leak. */
 void machine_close(struct machine *m, struct machine_leaks *leaks);
 /* Ends QEMU and removes what it left. Safe at any time. */
 void machine_stop(struct machine *m);
 bool machine_alive(struct machine *m);
+/* Pull or plug the cable. */
+bool machine_link(struct machine *m, bool up);
 
 #endif

@@ -12,26 +12,47 @@
 #include "vio/net.h"
 #include "wire/virtio_net.h"
 
+#define OPTIONS_CARD_NAME "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-."
+
 const char options_help[] =
 	"usage: viorun [options]\n"
 	"\n"
 	"Drives the virtio network card of a QEMU machine with the viokit driver, in the place of "
 	"a\n"
-	"guest kernel: DHCP, ping, a TCP download and upload that are verified, and a summary.\n"
+	"guest: DHCP, ping, a TCP download and upload that are verified, and a summary. By "
+	"default\n"
+	"the driver is the kexts out of the installer package, on a simulated macOS kernel.\n"
 	"\n"
-	"  --driver core          which build of the driver (kext: not yet)\n"
+	"  --driver D             kext (default); core: the same C driver without a kernel around "
+	"it\n"
+	"  --release R            kext: the kernel to simulate, 10.6 to 10.15 (default 10.13)\n"
+	"  --package PATH         kext: an installer package, or a folder with the kexts in it\n"
+	"                         (default: the package in the build folder)\n"
+	"  --boot-args TEXT       kext: as in nvram boot-args, e.g. \"vio_log=3 vio_irq=intx\"\n"
+	"  --kdp PORT             kext: at the end stop in the kernel debugger and wait for one "
+	"on\n"
+	"                         this UDP port (see build/tools/kdp/kdp --help); needs --net "
+	"user\n"
 	"  --transport T          modern (default), transitional, legacy\n"
 	"  --machine M            pc (default), or q35: the card behind a PCIe root port\n"
-	"  --net N                user (default): QEMU's own network, needs nothing;\n"
-	"                         tap: a TAP in a network namespace of its own, offloads included\n"
-	"  --irq I                msix-each (default): a vector per queue; msix: one for all; "
-	"intx;\n"
-	"                         poll: none\n"
+	"  --net N                user: QEMU's own network, needs nothing; tap: a TAP in a "
+	"network\n"
+	"                         namespace of its own, offloads included; auto (default for "
+	"kext):\n"
+	"                         tap if this machine allows it, else user\n"
+	"  --irq I                msix-each (default of core): a vector per queue; msix: one for "
+	"all;\n"
+	"                         intx; poll: none. kext: msix, intx or auto (default, by "
+	"release)\n"
 	"  --no-msix              a card without MSI-X; interrupts are intx then\n"
 	"  --queue-size N         entries of a queue: power of two, 64 to 1024 (above 256 QEMU\n"
 	"                         follows for receive only)\n"
-	"  --features LIST        comma-separated, names of the specification: -name is not used,\n"
-	"                         +name or name must be there; e.g. -mrg_rxbuf,+event_idx\n"
+	"  --card PROPS           comma-separated properties of QEMU's card, which both drivers "
+	"have "
+	"to\n"
+	"                         live with; e.g. host_tso4=off,mrg_rxbuf=off\n"
+	"  --features LIST        core: comma-separated, names of the specification: -name is not\n"
+	"                         used, +name or name must be there; e.g. -mrg_rxbuf,+event_idx\n"
 	"  --bytes N[K|M|G]       size of each transfer (default 64M)\n"
 	"  --port N               TCP port of the server on this side (default: any free one)\n"
 	"  --timeout S            seconds for the whole run (default 55)\n"
@@ -48,8 +69,9 @@ const char options_help[] =
 
 static const char *const transports[] = {"modern", "transitional", "legacy", NULL};
 static const char *const machines[] = {"pc", "q35", NULL};
-static const char *const irqs[] = {"intx", "msix", "msix-each", "poll", NULL};
-static const char *const nets[] = {"user", "tap", NULL};
+static const char *const irqs[] = {"intx", "msix", "msix-each", "poll", "auto", NULL};
+static const char *const nets[] = {"user", "tap", "auto", NULL};
+static const char *const drivers[] = {"kext", "core", NULL};
 
 const char *options_transport_name(enum options_transport t)
 {
@@ -238,19 +260,48 @@ static bool options_path(struct options *o, const char *option, const char *valu
 	return true;
 }
 
-static bool options_driver(struct options *o, const char *value)
+static bool options_release(struct options *o, const char *value)
 {
-	if (!strcmp(value, "core"))
-		return true;
-	if (!strcmp(value, "kext"))
-		return options_wrong(o, "--driver kext does not exist yet; use --driver core");
-	return options_wrong(o, "--driver: '%.40s' is not one of core, kext", value);
+	uint64_t n = 0;
+	char *end = NULL;
+
+	if (!strncmp(value, "10.", 3) && isdigit((unsigned char)value[3]))
+		n = strtoull(value + 3, &end, 10);
+	if (!end || *end || n < OPTIONS_RELEASE_MIN || n > OPTIONS_RELEASE_MAX)
+		return options_wrong(o, "--release: '%.40s' is not one of 10.6 to 10.15", value);
+	o->release = (unsigned)n;
+	return true;
+}
+
+/* What QEMU is to make of a property is QEMU's to say; here only what is one. */
+static bool options_card(struct options *o, const char *list)
+{
+	if (strlen(list) >= OPTIONS_CARD_MAX)
+		return options_wrong(o, "--card: more than %u characters", OPTIONS_CARD_MAX - 1);
+	o->card = list;
+	do {
+		size_t len = strcspn(list, ","), name = strspn(list, OPTIONS_CARD_NAME);
+
+		if (!name || name >= len || list[name] != '=' || name + 1 == len)
+			return options_wrong(o,
+					     "--card: '%.*s' is not a property and its value, "
+					     "such as mrg_rxbuf=off",
+					     (int)len, list);
+		if (name == 2 && !strncmp(list, "id", 2))
+			return options_wrong(o, "--card: the card's id is not to be chosen");
+		list += len;
+	} while (*list++);
+	return true;
 }
 
 /* ---- the line ---- */
 
 enum options_code {
 	O_DRIVER = 1,
+	O_RELEASE,
+	O_PACKAGE,
+	O_BOOT_ARGS,
+	O_KDP,
 	O_TRANSPORT,
 	O_MACHINE,
 	O_NET,
@@ -258,6 +309,7 @@ enum options_code {
 	O_NO_MSIX,
 	O_QUEUE,
 	O_FEATURES,
+	O_CARD,
 	O_BYTES,
 	O_PORT,
 	O_TIMEOUT,
@@ -268,6 +320,10 @@ enum options_code {
 
 static const struct option options_long[] = {
 	{"driver", required_argument, NULL, O_DRIVER},
+	{"release", required_argument, NULL, O_RELEASE},
+	{"package", required_argument, NULL, O_PACKAGE},
+	{"boot-args", required_argument, NULL, O_BOOT_ARGS},
+	{"kdp", required_argument, NULL, O_KDP},
 	{"transport", required_argument, NULL, O_TRANSPORT},
 	{"machine", required_argument, NULL, O_MACHINE},
 	{"net", required_argument, NULL, O_NET},
@@ -275,6 +331,7 @@ static const struct option options_long[] = {
 	{"no-msix", no_argument, NULL, O_NO_MSIX},
 	{"queue-size", required_argument, NULL, O_QUEUE},
 	{"features", required_argument, NULL, O_FEATURES},
+	{"card", required_argument, NULL, O_CARD},
 	{"bytes", required_argument, NULL, O_BYTES},
 	{"port", required_argument, NULL, O_PORT},
 	{"timeout", required_argument, NULL, O_TIMEOUT},
@@ -295,7 +352,23 @@ static bool options_one(struct options *o, int code, const char *value)
 
 	switch (code) {
 	case O_DRIVER:
-		return options_driver(o, value);
+		ok = options_word(o, "driver", value, drivers, &word);
+		o->driver = (enum options_driver)word;
+		return ok;
+	case O_RELEASE:
+		return options_release(o, value);
+	case O_PACKAGE:
+		return options_path(o, "package", value, &o->package);
+	case O_BOOT_ARGS:
+		o->boot_args = value;
+		if (strlen(value) >= OPTIONS_ARGS_MAX)
+			return options_wrong(o, "--boot-args: more than %u characters",
+					     OPTIONS_ARGS_MAX - 1);
+		return true;
+	case O_KDP:
+		ok = options_number(o, "kdp", value, false, 1, UINT16_MAX, &n);
+		o->kdp_port = (uint16_t)n;
+		return ok;
 	case O_TRANSPORT:
 		ok = options_word(o, "transport", value, transports, &word);
 		o->transport = (enum options_transport)word;
@@ -316,6 +389,8 @@ static bool options_one(struct options *o, int code, const char *value)
 		return options_queue(o, value);
 	case O_FEATURES:
 		return options_features(o, value);
+	case O_CARD:
+		return options_card(o, value);
 	case O_BYTES:
 		return options_number(o, "bytes", value, true, 1, OPTIONS_BYTES_MAX, &o->bytes);
 	case O_PORT:
@@ -337,11 +412,56 @@ static bool options_one(struct options *o, int code, const char *value)
 	}
 }
 
-/* What fits alone but not together. */
-static bool options_agree(struct options *o, bool irq_given)
+/* What only one of the drivers has. `given` are the options of the line, by code. */
+static bool options_of_driver(struct options *o, uint64_t given)
 {
-	if (o->no_msix && !irq_given)
-		o->irq = OPTIONS_INTX;
+	static const struct {
+		enum options_driver only;
+		int code;
+		const char *name;
+	} all[] = {
+		{OPTIONS_KEXT, O_RELEASE, "--release"},	    {OPTIONS_KEXT, O_PACKAGE, "--package"},
+		{OPTIONS_KEXT, O_BOOT_ARGS, "--boot-args"}, {OPTIONS_KEXT, O_KDP, "--kdp"},
+		{OPTIONS_CORE, O_FEATURES, "--features"},
+	};
+
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+		if ((given >> all[i].code & 1) && all[i].only != o->driver)
+			return options_wrong(o, "%s is for --driver %s", all[i].name,
+					     drivers[all[i].only]);
+	}
+	if (o->driver == OPTIONS_KEXT && (o->irq == OPTIONS_MSIX_EACH || o->irq == OPTIONS_POLL))
+		return options_wrong(o,
+				     "--irq %s is for --driver core; the kexts take auto, msix "
+				     "or intx",
+				     irqs[o->irq]);
+	if (o->driver == OPTIONS_CORE && o->irq == OPTIONS_IRQ_AUTO)
+		return options_wrong(o, "--irq auto is for --driver kext");
+	if (o->kdp_port && o->net == OPTIONS_TAP)
+		return options_wrong(o, "--kdp needs --net user, which forwards the port");
+	return true;
+}
+
+/* What was not said. */
+static void options_fill(struct options *o, uint64_t given)
+{
+	bool kext = o->driver == OPTIONS_KEXT;
+
+	if (!(given >> O_IRQ & 1)) {
+		o->irq = kext ? OPTIONS_IRQ_AUTO : OPTIONS_MSIX_EACH;
+		if (o->no_msix)
+			o->irq = OPTIONS_INTX;
+	}
+	if (!(given >> O_NET & 1))
+		o->net = kext && !o->kdp_port ? OPTIONS_AUTO : OPTIONS_USER;
+}
+
+/* What fits alone but not together. */
+static bool options_agree(struct options *o, uint64_t given)
+{
+	options_fill(o, given);
+	if (!options_of_driver(o, given))
+		return false;
 	if (o->no_msix && (o->irq == OPTIONS_MSIX || o->irq == OPTIONS_MSIX_EACH))
 		return options_wrong(o,
 				     "--no-msix and --irq %s exclude each other; use --irq intx "
@@ -359,11 +479,11 @@ static bool options_agree(struct options *o, bool irq_given)
 
 enum options_result options_parse(struct options *o, int argc, char *const *argv)
 {
-	bool irq_given = false;
+	uint64_t given = 0;
 	int code;
 
 	*o = (struct options){
-		.irq = OPTIONS_MSIX_EACH,
+		.release = OPTIONS_RELEASE,
 		.bytes = OPTIONS_BYTES,
 		.timeout_s = OPTIONS_TIMEOUT_S,
 	};
@@ -390,7 +510,8 @@ enum options_result options_parse(struct options *o, int argc, char *const *argv
 					    argv[at > 0 ? at : 1]);
 			return OPTIONS_WRONG;
 		default:
-			irq_given |= code == O_IRQ;
+			if (code > 0 && code < 64)
+				given |= UINT64_C(1) << code;
 			if (!options_one(o, code, optarg))
 				return OPTIONS_WRONG;
 		}
@@ -400,5 +521,5 @@ enum options_result options_parse(struct options *o, int argc, char *const *argv
 				    argv[optind]);
 		return OPTIONS_WRONG;
 	}
-	return options_agree(o, irq_given) ? OPTIONS_RUN : OPTIONS_WRONG;
+	return options_agree(o, given) ? OPTIONS_RUN : OPTIONS_WRONG;
 }

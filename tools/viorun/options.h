@@ -20,11 +20,23 @@
 #define OPTIONS_QUEUE_MIN   64u
 #define OPTIONS_QUEUE_MAX   1024u
 #define OPTIONS_QUEUE_QEMU  256u /* QEMU's own default, and the least it takes */
+#define OPTIONS_RELEASE_MIN 6u
+#define OPTIONS_RELEASE_MAX 15u
+#define OPTIONS_RELEASE	    13u /* 10.13: the last that has no virtio drivers of its own */
+#define OPTIONS_ARGS_MAX    256u
+#define OPTIONS_CARD_MAX    256u
 
 enum options_transport { OPTIONS_MODERN, OPTIONS_TRANSITIONAL, OPTIONS_LEGACY };
 enum options_machine { OPTIONS_PC, OPTIONS_Q35 };
-enum options_irq { OPTIONS_INTX, OPTIONS_MSIX, OPTIONS_MSIX_EACH, OPTIONS_POLL };
-enum options_net { OPTIONS_USER, OPTIONS_TAP };
+enum options_irq {
+	OPTIONS_INTX,
+	OPTIONS_MSIX,
+	OPTIONS_MSIX_EACH,
+	OPTIONS_POLL,
+	OPTIONS_IRQ_AUTO,
+};
+enum options_net { OPTIONS_USER, OPTIONS_TAP, OPTIONS_AUTO };
+enum options_driver { OPTIONS_KEXT, OPTIONS_CORE };
 
 enum options_result {
 	OPTIONS_RUN,
@@ -34,10 +46,15 @@ enum options_result {
 };
 
 struct options {
+	enum options_driver driver;
+	unsigned release;      /* 6 ... 15: of 10.x, for the kexts */
+	const char *package;   /* installer package or folder of kexts; NULL: beside the build */
+	const char *boot_args; /* NULL: none */
+	uint16_t kdp_port;     /* stop for a debugger at the end, on this UDP port; 0: no */
 	enum options_transport transport;
 	enum options_machine machine;
 	enum options_irq irq;
-	enum options_net net;
+	enum options_net net; /* OPTIONS_AUTO until it is known what this machine allows */
 	bool no_msix;
 	bool verbose;
 	uint16_t queue_size; /* 0: the device's */
@@ -45,6 +62,7 @@ struct options {
 	uint64_t bytes;
 	unsigned timeout_s;
 	uint64_t features_off, features_needed;
+	const char *card; /* more properties for -device; NULL: none */
 	const char *pcap; /* NULL: none; these point into argv */
 	const char *json; /* NULL: none, "-": standard output */
 	const char *qemu; /* NULL: from the environment or the path */

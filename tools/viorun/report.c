@@ -123,11 +123,16 @@ void report_driver(struct report *rp, const struct results *r, const struct mach
 {
 	const struct vio_net_info *i = &r->info;
 
-	report_line(rp, "driver", "core, %s interface, MAC %02x:%02x:%02x:%02x:%02x:%02x, MTU %u",
-		    i->transport, i->mac[0], i->mac[1], i->mac[2], i->mac[3], i->mac[4], i->mac[5],
-		    i->mtu);
+	report_line(rp, "driver", "%s, %s interface, MAC %02x:%02x:%02x:%02x:%02x:%02x, MTU %u",
+		    r->driver, i->transport, i->mac[0], i->mac[1], i->mac[2], i->mac[3], i->mac[4],
+		    i->mac[5], i->mtu);
 	report_features(rp, "features", i->features, false);
 	report_features(rp, "  not used", i->offered & ~i->features, true);
+	report_offloads(rp, r);
+	if (!m) { /* the kexts show less */
+		report_line(rp, "queues", "receive %u, transmit %u", i->rx_size, i->tx_size);
+		return;
+	}
 	report_line(rp, "queues", "receive %u x %u bytes, transmit %u, control %u", i->rx_size,
 		    i->rx_buf_len, i->tx_size, i->ctrl_size);
 	if (m->irq_mode == VIO_IRQ_NONE)
@@ -135,7 +140,6 @@ void report_driver(struct report *rp, const struct results *r, const struct mach
 	else
 		report_line(rp, "interrupts", "%s, %u vector%s", options_irq_name(r->o->irq),
 			    m->irq.vectors, m->irq.vectors == 1 ? "" : "s");
-	report_offloads(rp, r);
 }
 
 void report_link(struct report *rp, const struct vio_net_link *link, bool first)
@@ -154,16 +158,14 @@ void report_lease(struct report *rp, const struct results *r, double ms)
 {
 	const struct dhcp_lease *l = &r->lease;
 	unsigned bits = 0;
-	char dns[64] = "none", took[32] = "set by hand";
+	char dns[64] = "none";
 
 	for (unsigned i = 0; i < 4; i++)
 		bits += (unsigned)__builtin_popcount(l->netmask[i]);
 	if (l->ndns)
 		(void)snprintf(dns, sizeof(dns), "%u.%u.%u.%u", ADDR(l->dns[0]));
-	if (r->o->net == OPTIONS_USER)
-		(void)snprintf(took, sizeof(took), "DHCP, %.1f ms", ms);
-	report_line(rp, "address", "%u.%u.%u.%u/%u, router %u.%u.%u.%u, DNS %s (%s)",
-		    ADDR(l->address), bits, ADDR(l->router), dns, took);
+	report_line(rp, "address", "%u.%u.%u.%u/%u, router %u.%u.%u.%u, DNS %s (DHCP, %.1f ms)",
+		    ADDR(l->address), bits, ADDR(l->router), dns, ms);
 }
 
 static double results_per_packet(uint64_t n, const struct vio_net_stats *s)
@@ -345,7 +347,16 @@ void report_summary(struct report *rp, const struct results *r)
 	if (bad || s->breaks)
 		report_line(rp, "trouble", "%llu packets dropped or refused, %llu device failures",
 			    (unsigned long long)bad, (unsigned long long)s->breaks);
-	if (r->leak_buffers || r->leaks.dma_bytes || r->leaks.private_bytes)
+	if (r->n_kexts)
+		report_line(rp, "interface",
+			    "%llu packets to be segmented, %llu with a checksum to be made; "
+			    "received %llu vouched for, %llu large; link %u times up, %u down",
+			    (unsigned long long)r->mac.tx_tso, (unsigned long long)r->mac.tx_csum,
+			    (unsigned long long)r->mac.rx_good, (unsigned long long)r->mac.rx_large,
+			    r->mac.link_ons, r->mac.link_offs);
+	if (r->mac.leaks)
+		report_line(rp, "leaks", "%u things left in the kernel, see above", r->mac.leaks);
+	else if (r->leak_buffers || r->leaks.dma_bytes || r->leaks.private_bytes)
 		report_line(rp, "leaks",
 			    "%u buffers, %zu bytes of DMA memory, %zu of private memory",
 			    r->leak_buffers, r->leaks.dma_bytes, r->leaks.private_bytes);

@@ -14,9 +14,28 @@
 #include "tools/viorun/options.h"
 
 #define RESULTS_PINGS 5u
+#define RESULTS_KEXTS 4u
+
+/* A kext that was loaded: the bytes of its executable, as read. */
+struct results_kext {
+	char name[64], version[32], sha256[65];
+};
+
+/* What the simulated stack's side of the interface saw. */
+struct results_mac {
+	char interface[16], media[48];
+	uint64_t tx_tso, tx_csum, rx_good, rx_large, tx_dropped, rx_dropped;
+	unsigned link_ons, link_offs;
+	unsigned leaks;
+};
 
 struct results {
 	const struct options *o;
+	const char *driver;
+	struct results_kext kexts[RESULTS_KEXTS];
+	unsigned n_kexts;
+	struct results_mac mac;
+	bool link_toggled;
 	const char *qemu_version;
 	struct vio_net_info info;
 	struct vio_net_link link;
@@ -58,6 +77,7 @@ void report_init(struct report *rp, FILE *out);
 __attribute__((format(printf, 3, 4))) void report_line(struct report *rp, const char *head,
 						       const char *fmt, ...);
 void report_machine(struct report *rp, const struct results *r, const struct machine *m);
+/* m NULL: the kexts, which show less. */
 void report_driver(struct report *rp, const struct results *r, const struct machine *m);
 void report_link(struct report *rp, const struct vio_net_link *link, bool first);
 void report_lease(struct report *rp, const struct results *r, double ms);

@@ -15,8 +15,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define TAP_NAME "viotap0"
-
 static bool tap_fail(char *err, size_t err_len, const char *what)
 {
 	(void)snprintf(err, err_len, "%s: %s", what, strerror(errno));

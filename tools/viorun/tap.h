@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define TAP_NAME "viotap0"
 #define TAP_HOST                                                                                   \
 	{                                                                                          \
 		10, 77, 0, 1                                                                       \

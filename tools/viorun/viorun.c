@@ -3,10 +3,11 @@
  * viorun: the viokit network driver at work, against a QEMU machine.
  *
  * Theory of operation. QEMU is started with a virtio network card and a CPU that sleeps; this
- * process is the guest. It finds the card (machine.h), runs the driver and lwIP on it (stack.h),
- * gets an address, pings, and moves content both ways through the card to a server in a thread of
- * its own (server.h), which the guest reaches as it would any host: through QEMU's user network or
- * over a TAP. All of it is verified. In the end the device is reset and what was taken is counted.
+ * process is the guest. It finds the card (machine.h), runs the driver (driver.h) and lwIP on it
+ * (stack.h), gets an address, pings, and moves content both ways through the card to a server in a
+ * thread of its own (server.h), which the guest reaches as it would any host: through QEMU's user
+ * network or over a TAP. All of it is verified. In the end the device is reset and what was taken
+ * is counted.
  *
  * The phases are one list of steps; each takes its deadline from the one for the whole run. The
  * first that fails says why, in one line on standard error, and everything is taken down in the
@@ -24,7 +25,8 @@
 
 #include "tools/stack/ping.h"
 #include "tools/stack/server.h"
-#include "tools/viorun/results.h"
+#include "tools/viorun/dhcpd.h"
+#include "tools/viorun/driver.h"
 #include "tools/viorun/tap.h"
 
 #ifndef VIORUN_VERSION
@@ -49,15 +51,17 @@ struct viorun {
 	struct report rp;
 	struct machine m;
 	struct stack s;
-	struct stack_irq irq;
+	const struct driver_ops *driver;
+	struct driver_env env;
 	struct server *server;
+	struct dhcpd *dhcpd;
 	struct pcap *pcap;
 	struct json_sink json;
 	int tap_fd;
 	uint8_t peer[4]; /* where the guest finds the server */
 	uint64_t started, deadline;
 	uint16_t ping_seq;
-	bool stack_made, running;
+	bool opened, running;
 	int status;
 	char err[320];
 };
@@ -112,7 +116,7 @@ static bool viorun_stack_fail(struct viorun *v, const char *what)
 {
 	/* QEMU's own last words say more than that the device went away */
 	if (!viorun_signal && v->m.card && !machine_alive(&v->m))
-		return viorun_fail(v, EXIT_SYSTEM, "%s: %s", what, v->m.qemu.err);
+		return viorun_fail(v, EXIT_SYSTEM, "%s: %s", what, v->m.board.q.err);
 	return viorun_fail(v, EXIT_SYSTEM, "%s: %s", what, v->s.err);
 }
 
@@ -138,6 +142,29 @@ static bool viorun_files(struct viorun *v)
 	return true;
 }
 
+/* A TAP, if it was asked for, or if nothing was and this machine allows it. */
+static bool viorun_tap(struct viorun *v)
+{
+	static const uint8_t host[4] = TAP_HOST, guest[4] = TAP_GUEST, mask[4] = TAP_MASK;
+	bool must = v->o.net == OPTIONS_TAP;
+	char why[160];
+	int err;
+
+	v->tap_fd = tap_open(why, sizeof(why));
+	if (v->tap_fd < 0 && must)
+		return viorun_fail(v, EXIT_SYSTEM, "%s", why);
+	v->o.net = v->tap_fd < 0 ? OPTIONS_USER : OPTIONS_TAP;
+	if (v->tap_fd < 0) {
+		report_line(&v->rp, "network", "QEMU's own (%s)", why);
+		return true;
+	}
+	err = dhcpd_start(&v->dhcpd, TAP_NAME, host, guest, mask);
+	if (err)
+		return viorun_fail(v, EXIT_SYSTEM, "cannot serve DHCP on the TAP: %s",
+				   strerror(err));
+	return true;
+}
+
 static bool viorun_network(struct viorun *v)
 {
 	static const uint8_t loopback[4] = {127, 0, 0, 1}, slirp[4] = {10, 0, 2, 2};
@@ -145,13 +172,10 @@ static bool viorun_network(struct viorun *v)
 	const uint8_t *listen_on = loopback;
 	int err;
 
+	if (v->o.net != OPTIONS_USER && !viorun_tap(v))
+		return false;
 	memcpy(v->peer, slirp, 4);
 	if (v->o.net == OPTIONS_TAP) {
-		char why[160];
-
-		v->tap_fd = tap_open(why, sizeof(why));
-		if (v->tap_fd < 0)
-			return viorun_fail(v, EXIT_SYSTEM, "%s", why);
 		listen_on = tap_host;
 		memcpy(v->peer, tap_host, 4);
 	}
@@ -165,16 +189,6 @@ static bool viorun_network(struct viorun *v)
 	return true;
 }
 
-static void viorun_log(void *arg, enum vio_log_level level, const char *what, uint64_t value)
-{
-	static const char *const names[] = {"error", "warning", "info", "debug"};
-	struct viorun *v = arg;
-
-	report_break(&v->rp);
-	(void)fprintf(stderr, "driver: %s: %s (%#llx)\n", names[level], what,
-		      (unsigned long long)value);
-}
-
 static bool viorun_machine(struct viorun *v)
 {
 	uint64_t now = stack_now();
@@ -183,22 +197,8 @@ static bool viorun_machine(struct viorun *v)
 	if (!machine_start(&v->m, &v->o, v->tap_fd, left < QEMU_DEADLINE_MS ? left : 0))
 		return viorun_fail(v, EXIT_SYSTEM, "%s", v->m.err);
 	v->r.qemu_version = v->m.version;
-	if (v->o.verbose) {
-		v->m.os.log = viorun_log;
-		v->m.os.log_arg = v;
-	}
 	report_machine(&v->rp, &v->r, &v->m);
 	return true;
-}
-
-static uint64_t viorun_irq_poll(void *arg)
-{
-	return irq_poll(arg);
-}
-
-static uint64_t viorun_irq_wait(void *arg, uint32_t timeout_us)
-{
-	return irq_wait(arg, timeout_us);
 }
 
 static bool viorun_alive(void *arg)
@@ -206,77 +206,24 @@ static bool viorun_alive(void *arg)
 	return machine_alive(&((struct viorun *)arg)->m);
 }
 
-static void viorun_event(void *arg, const struct vio_net_link *link, const char *why)
-{
-	struct viorun *v = arg;
-
-	if (why)
-		report_line(&v->rp, "device", "broke: %s", why);
-	else if (v->running)
-		report_link(&v->rp, link, false);
-}
-
-/* Features the user asked for and the device does not have, or the driver did not take. */
-static bool viorun_check_features(struct viorun *v)
-{
-	uint64_t missing = v->o.features_needed & ~v->r.info.features;
-	unsigned bit = missing ? (unsigned)__builtin_ctzll(missing) : 0;
-	char buf[OPTIONS_FEATURE_LEN];
-	const char *name;
-
-	if (!missing)
-		return true;
-	name = options_feature_name(bit, buf);
-	if (!(v->r.info.offered >> bit & 1))
-		return viorun_fail(v, EXIT_USER, "--features: the device does not offer %s%s", name,
-				   v->o.net == OPTIONS_USER && bit < VIRTIO_NET_F_MRG_RXBUF
-					   ? "; with --net tap it may"
-					   : "");
-	return viorun_fail(v, EXIT_USER, "--features: the driver does not use %s", name);
-}
-
-/* A transitional card has both interfaces: the driver must take the modern one. */
-static bool viorun_check_transport(struct viorun *v)
-{
-	const char *want = v->o.transport == OPTIONS_LEGACY ? "legacy" : "modern";
-
-	if (strcmp(v->r.info.transport, want) == 0)
-		return true;
-	return viorun_fail(v, EXIT_SYSTEM, "a %s card was driven through its %s interface, not %s",
-			   options_transport_name(v->o.transport), v->r.info.transport, want);
-}
-
 static bool viorun_driver(struct viorun *v)
 {
-	struct stack_params p = {
-		.netif =
-			{
-				.os = &v->m.os.os,
-				.transport = &v->m.pci.t,
-				.net =
-					{
-						.features_off = v->o.features_off,
-						.irq_mode = v->m.irq_mode,
-						.queue_size = v->o.queue_size,
-					},
-				.pcap = v->pcap,
-			},
+	v->env = (struct driver_env){
+		.o = &v->o,
+		.m = &v->m,
+		.stack = &v->s,
+		.rp = &v->rp,
+		.r = &v->r,
+		.pcap = v->pcap,
 		.stop = &viorun_signal,
 		.alive = viorun_alive,
-		.event = viorun_event,
 		.arg = v,
+		.quiet = true,
 	};
-
-	v->irq = (struct stack_irq){viorun_irq_poll, viorun_irq_wait, &v->m.irq};
-	if (v->m.irq_mode != VIO_IRQ_NONE)
-		p.irq = &v->irq;
-	if (stack_create(&v->s, &p) != VIO_OK)
-		return viorun_stack_fail(v, "driver");
-	v->stack_made = true;
-	v->r.info = *netif_vio_info(v->s.nv);
-	if (!viorun_check_features(v) || !viorun_check_transport(v))
-		return false;
-	report_driver(&v->rp, &v->r, &v->m);
+	v->opened = true;
+	if (!v->driver->open(&v->env))
+		return viorun_fail(v, v->env.user_error ? EXIT_USER : EXIT_SYSTEM, "%s",
+				   v->env.err);
 	return true;
 }
 
@@ -286,9 +233,10 @@ static bool viorun_link(struct viorun *v)
 		return viorun_stack_fail(v, "driver");
 	if (stack_wait_link(&v->s, viorun_until(v, LINK_US)) != STACK_OK)
 		return viorun_stack_fail(v, "link");
-	vio_net_link_get(netif_vio_net(v->s.nv), &v->r.link);
+	v->driver->link(&v->env, &v->r.link);
 	report_link(&v->rp, &v->r.link, true);
 	v->running = true;
+	v->env.quiet = false;
 	return true;
 }
 
@@ -296,13 +244,8 @@ static bool viorun_address(struct viorun *v)
 {
 	uint64_t before = stack_now();
 
-	if (v->o.net == OPTIONS_TAP) {
-		v->r.lease = (struct dhcp_lease){
-			.address = TAP_GUEST, .netmask = TAP_MASK, .router = TAP_HOST};
-		stack_address(&v->s, &v->r.lease);
-	} else if (stack_dhcp(&v->s, viorun_until(v, DHCP_US), &v->r.lease) != STACK_OK) {
+	if (stack_dhcp(&v->s, viorun_until(v, DHCP_US), &v->r.lease) != STACK_OK)
 		return viorun_stack_fail(v, "DHCP");
-	}
 	report_lease(&v->rp, &v->r, (double)(stack_now() - before) / 1e3);
 	return true;
 }
@@ -347,11 +290,11 @@ static bool viorun_transfer(struct viorun *v, struct transfer *t, bool upload,
 		.arg = &v->rp,
 	};
 	memcpy(t->to, v->peer, 4);
-	vio_net_stats(netif_vio_net(v->s.nv), &before);
+	v->driver->stats(&v->env, false, &before);
 	report_transfer_begin(&v->rp, what, t->bytes);
 	if (transfer_run(&v->s, t) != STACK_OK)
 		return viorun_stack_fail(v, what);
-	vio_net_stats(netif_vio_net(v->s.nv), &after);
+	v->driver->stats(&v->env, true, &after);
 	results_difference(&before, &after, added);
 	report_transfer_end(&v->rp, t);
 	return true;
@@ -367,20 +310,60 @@ static bool viorun_upload(struct viorun *v)
 	return viorun_transfer(v, &v->r.upload, true, &v->r.upload_stats);
 }
 
+/* ---- the cable ---- */
+
+struct viorun_cable {
+	struct viorun *v;
+	bool up;
+};
+
+static bool viorun_cable_is(void *arg)
+{
+	struct viorun_cable *c = arg;
+	struct vio_net_link link;
+
+	c->v->driver->link(&c->v->env, &link);
+	return link.up == c->up;
+}
+
+static bool viorun_toggle(struct viorun *v)
+{
+	struct viorun_cable cable = {v, false};
+
+	for (unsigned i = 0; i < 2; i++, cable.up = true) {
+		if (!machine_link(&v->m, cable.up))
+			return viorun_fail(v, EXIT_SYSTEM, "link: %s", v->m.err);
+		if (stack_run(&v->s, viorun_cable_is, &cable, viorun_until(v, LINK_US)) != STACK_OK)
+			return viorun_fail(v, EXIT_SYSTEM, "link: the driver did not see it go %s",
+					   cable.up ? "up" : "down");
+	}
+	v->r.link_toggled = true;
+	return true;
+}
+
+/* ---- the debugger ---- */
+
+static bool viorun_debug(struct viorun *v)
+{
+	uint64_t now = stack_now();
+
+	if (!v->o.kdp_port || now >= v->deadline)
+		return true;
+	if (!v->driver->debug(&v->env, (unsigned)((v->deadline - now) / 1000)))
+		return viorun_fail(v, EXIT_SYSTEM, "%s", v->env.err);
+	return true;
+}
+
 /* ---- the end ---- */
 
 /* Take the driver down and see what it leaves behind; whether or not the run went well. */
 static void viorun_take_down(struct viorun *v)
 {
 	v->running = false;
-	if (v->stack_made) {
-		v->r.leak_buffers = stack_stop(&v->s);
-		vio_net_stats(netif_vio_net(v->s.nv), &v->r.stats);
-		v->r.netif = *netif_vio_stats(v->s.nv);
-		v->r.leak_buffers += stack_destroy(&v->s);
-	}
-	v->stack_made = false;
-	machine_close(&v->m, &v->r.leaks);
+	v->env.quiet = true;
+	if (v->opened)
+		v->driver->close(&v->env);
+	v->opened = false;
 }
 
 static bool viorun_leaks(struct viorun *v)
@@ -393,6 +376,9 @@ static bool viorun_leaks(struct viorun *v)
 		return viorun_fail(v, EXIT_SYSTEM,
 				   "leaks: %u buffers, %zu bytes of DMA memory, %zu private",
 				   r->leak_buffers, r->leaks.dma_bytes, r->leaks.private_bytes);
+	if (r->mac.leaks)
+		return viorun_fail(v, EXIT_SYSTEM, "leaks: %u things left in the kernel",
+				   r->mac.leaks);
 	if (r->leaks.misuse)
 		return viorun_fail(v, EXIT_SYSTEM, "the driver broke its port's contract %u times",
 				   r->leaks.misuse);
@@ -424,8 +410,9 @@ static bool viorun_close_files(struct viorun *v)
 static void viorun_go(struct viorun *v)
 {
 	static bool (*const steps[])(struct viorun * v) = {
-		viorun_files,	viorun_network, viorun_machine,	 viorun_driver, viorun_link,
-		viorun_address, viorun_ping,	viorun_download, viorun_upload,
+		viorun_files,  viorun_network, viorun_machine, viorun_driver,
+		viorun_link,   viorun_address, viorun_ping,    viorun_download,
+		viorun_upload, viorun_toggle,  viorun_debug,
 	};
 	bool good = true;
 
@@ -437,6 +424,7 @@ static void viorun_go(struct viorun *v)
 		(void)viorun_leaks(v);
 	machine_stop(&v->m);
 	server_stop(v->server);
+	dhcpd_stop(v->dhcpd);
 	if (v->tap_fd >= 0)
 		(void)close(v->tap_fd);
 	if (!viorun_signal)
@@ -474,6 +462,8 @@ int main(int argc, char **argv)
 	}
 
 	v->r.o = &v->o;
+	v->driver = v->o.driver == OPTIONS_KEXT ? &driver_kext_ops : &driver_core_ops;
+	v->r.driver = v->driver->name;
 	v->tap_fd = -1;
 	v->started = stack_now();
 	v->deadline = v->started + v->o.timeout_s * UINT64_C(1000000);

@@ -48,8 +48,12 @@ void VirtioNetController::publishDevice()
 	for (unsigned i = 0; _counters && i < NET_COUNTERS; i++) {
 		_counter[i] = OSNumber::withNumber(0ULL, 64);
 		if (_counter[i]) {
-			_counters->setObject(counter_names[i], _counter[i]);
-			_counter[i]->release(); /* the dictionary has it */
+			OSNumber *number = _counter[i];
+
+			/* Refreshed for as long as the dictionary has it, and no longer. */
+			if (!_counters->setObject(counter_names[i], number))
+				_counter[i] = nullptr;
+			number->release();
 		}
 	}
 	if (_counters)
