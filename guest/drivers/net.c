@@ -179,7 +179,7 @@ static int net_create_rings(struct vio_net *net)
 		.indirect = net_has(net, VIRTIO_F_INDIRECT_DESC),
 	};
 	uint16_t limit = net->params.queue_size;
-	unsigned merge;
+	unsigned merge, apart;
 	int err;
 
 	p.index = VIRTIO_NET_QUEUE_RX;
@@ -189,6 +189,11 @@ static int net_create_rings(struct vio_net *net)
 	err = vio_device_add_queue(&net->dev, &p, &net->rx);
 	if (err)
 		return err;
+	/* SQ-8: a buffer, and its header if that lies apart, must fit the queue. */
+	apart = !net->rx_inline;
+	if (vio_ring_size(net->rx) < net->params.rx_max_segs + apart)
+		net->params.rx_max_segs =
+			vio_ring_size(net->rx) > 1 ? (uint16_t)(vio_ring_size(net->rx) - apart) : 1;
 
 	p.index = VIRTIO_NET_QUEUE_TX;
 	p.max_segs = (uint16_t)(net->params.tx_max_segs + 2);

@@ -220,9 +220,14 @@ void VirtioNetController::free()
 		_counters->release();
 	if (_nub)
 		_nub->release();
-	IOEthernetController::free(); /* which may ask for the loop */
+	/*
+	 * The last instance gone, this code may be unloaded: nothing comes after the family's
+	 * free(), which has a reference of its own to the loop.
+	 */
+	_loop = nullptr;
 	if (loop)
 		loop->release();
+	IOEthernetController::free();
 }
 
 /* ---- up and down, gated ---- */
@@ -241,7 +246,9 @@ IOReturn VirtioNetController::bringUp()
 	releaseDebuggerLock();
 	if (err != VIO_OK) {
 		IOLog("viokit: network device does not start (%d)\n", err);
-		_broken = _linkNews = false;
+		_broken = false;
+		_link.up = false;
+		publishLink();
 		return kIOReturnIOError;
 	}
 	_progressAt = now();
@@ -263,8 +270,12 @@ void VirtioNetController::bringDown()
 
 IOReturn VirtioNetController::enable(IONetworkInterface *)
 {
-	IOReturn result = bringUp();
+	IOReturn result;
 
+	/* After this the family switches on what is wanted; what no longer is, it does not tell. */
+	_filter.promisc = _filter.allmulti = false;
+	(void)applyFilter();
+	result = bringUp();
 	if (result != kIOReturnSuccess)
 		return result;
 	_forStack = true;

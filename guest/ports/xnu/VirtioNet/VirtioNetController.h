@@ -57,6 +57,7 @@ class VirtioNetController : public IOEthernetController
 	bool _broken;  /* to be recovered */
 	bool _dead;    /* given up */
 	bool _linkNews;
+	bool _soon; /* the timer was set for something owed, not for the next second */
 	struct vio_net_link _link;
 
 	struct vio_net_filter _filter;
@@ -100,6 +101,7 @@ class VirtioNetController : public IOEthernetController
 	void watchTransmit(UInt64 now);
 	void recover();
 	void armTimer();
+	void lookSoon();
 	void publishLink();
 
 	/* report */

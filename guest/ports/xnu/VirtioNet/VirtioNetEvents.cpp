@@ -13,6 +13,7 @@
 #define WATCHDOG_US    5000000u
 #define POLL_US	       1000u /* without interrupts */
 #define SOON_US	       100u
+#define SOON_MOST_US   100000u
 #define RETRY_US       1000000u
 #define SPEED_UNKNOWN  1000u /* Mbit/s: a medium without a speed counts as no connection */
 
@@ -51,8 +52,10 @@ void VirtioNetController::serviceDevice(UInt32 events)
 		afterDevice();
 		more = more && _net && !_broken;
 	}
-	if (!more)
+	if (!more) {
+		lookSoon();
 		return;
+	}
 	/* Let other sources of the loop have a turn. */
 	OSBitOrAtomic(VIO_EVENT_QUEUE, &_events);
 	if (_interrupt)
@@ -83,10 +86,9 @@ void VirtioNetController::timerAction(OSObject *owner, IOTimerEventSource *)
 	VirtioNetController *self = static_cast<VirtioNetController *>(owner);
 	UInt64 now = self->now();
 
+	self->_soon = false;
 	if (!self->_net || self->_asleep || !(self->_forStack || self->_forDebugger))
 		return;
-	if (self->_broken && !self->_dead)
-		self->recover();
 	if (!self->_broken && vio_net_running(self->_net)) {
 		self->reserveDebuggerLock();
 		vio_net_tick(self->_net);
@@ -94,6 +96,9 @@ void VirtioNetController::timerAction(OSObject *owner, IOTimerEventSource *)
 		self->afterDevice();
 		self->watchTransmit(now);
 	}
+	/* Broken since before, or found so by the tick. */
+	if (self->_broken && !self->_dead)
+		self->recover();
 	self->refreshCounters(now);
 	self->armTimer();
 }
@@ -108,6 +113,20 @@ void VirtioNetController::armTimer()
 		us = RETRY_US;
 	if ((_forStack || _forDebugger) && !_dead)
 		_timer->setTimeoutUS(us);
+}
+
+/*
+ * With one vector for everything a change of the configuration may have hidden behind packets: the
+ * driver then wants its tick soon. Once is enough until that has come.
+ */
+void VirtioNetController::lookSoon()
+{
+	UInt32 us = _net && !_broken && !_asleep ? vio_net_tick_due_us(_net) : 0;
+
+	if (_soon || us == 0 || us > SOON_MOST_US || !(_forStack || _forDebugger))
+		return;
+	_soon = true;
+	_timer->setTimeoutUS(us);
 }
 
 /* Packets in flight and none completed for seconds: the device has lost them. */

@@ -56,8 +56,17 @@ IOService *VirtioPCIDriver::probe(IOService *provider, SInt32 *score)
 	return version_major < DARWIN_10_14 || takenOver(type) ? this : nullptr;
 }
 
+/*
+ * Each of these reads the command word and writes it back, and the family changes it too, when an
+ * interrupt is registered: so not without need.
+ */
 void VirtioPCIDriver::decode()
 {
+	const UInt16 want =
+		kIOPCICommandIOSpace | kIOPCICommandMemorySpace | kIOPCICommandBusMaster;
+
+	if ((_device->configRead16(kIOPCIConfigCommand) & want) == want)
+		return;
 	/* They answer what was before, not whether it worked. Firmware may have left them off. */
 	_device->setMemoryEnable(true);
 	_device->setIOEnable(true);
