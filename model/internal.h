@@ -50,6 +50,7 @@ struct model_queue {
 	struct model_posted *posted;
 	uint16_t *owner; /* per descriptor: head in flight + 1, 0: free */
 	uint16_t snap_idx, judged_idx;
+	bool unsure; /* the last judgement was left out */
 	bool notified;
 	/* Hostile: what we put into avail->idx, not to be taken for the driver's. */
 	bool idx_scribbled;

@@ -137,6 +137,7 @@ struct model_options {
 	bool loopback;		 /* what is sent is received */
 	bool gather;		 /* model_frame.data wanted */
 	bool monitor;
+	bool concurrent; /* the driver runs in other threads: a poll may come before it notifies */
 };
 
 /* What QEMU's device has by default: transitional, event index, checksum, TSO, merge, control. */

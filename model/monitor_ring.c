@@ -183,6 +183,11 @@ static void judge(struct model *m, struct model_queue *q, bool told)
 		return;
 	wanted = asked_for(m, q, idx);
 	q->judged_idx = idx;
+	/* At a poll it may be about to, and what it has looked at to decide may have changed. */
+	if (m->opt.concurrent && (!told || q->unsure)) {
+		q->unsure = !told;
+		return;
+	}
 	if (wanted) {
 		norm_check(m, m->event_idx ? NORM_SQ_22 : NORM_SQ_20, told,
 			   "buffers made available, device asked for it, not told");

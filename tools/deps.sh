@@ -27,7 +27,7 @@ run) want="$BUILD $RUN" why="to build and run against QEMU" ;;
 gate) want="$BUILD $GATE" why="for the static checks" ;;
 test) want="$BUILD $RUN $GATE $PKG $TEST" why="for the tests" ;;
 pkg) want="$BUILD $PKG" why="to build the kexts and their installer" ;;
-bench) want="$BUILD $BENCH" why="for the benchmarks" ;;
+bench) want="$BUILD $PKG $BENCH" why="for the benchmarks" ;;
 all) want="$BUILD $RUN $GATE $PKG $TEST $BENCH" why="for everything" ;;
 *)    echo "usage: $0 build|run|gate|test|pkg|bench|all" >&2; exit 2 ;;
 esac

@@ -159,6 +159,14 @@ unsigned mac_if_queued(struct mac_if *ifp);
  */
 typedef void mac_input(void *arg, struct __mbuf *packet);
 void mac_if_input(struct mac_if *ifp, mac_input *input, void *arg);
+/*
+ * For a program with one thread that wants to be the processor of the Mac as well: hands over what
+ * has come, on this thread instead of the input thread, and if that is nothing, waits up to
+ * timeout_us and takes the card's messages meanwhile (its line stays with the thread that waits for
+ * it). From the first call on the input is this thread's, until mac_if_input() is called again. The
+ * number of packets; 0 for an interface that is gone. `pci` may be 0.
+ */
+unsigned mac_if_wait(struct mac_if *ifp, struct mac_pci *pci, uint32_t timeout_us);
 /* A look at every frame in both directions, before it goes on (bpf). */
 typedef void mac_tap(void *arg, bool sent, struct __mbuf *packet);
 void mac_if_tap(struct mac_if *ifp, mac_tap *tap, void *arg);
@@ -198,6 +206,12 @@ int mac_debugger(const char *why, unsigned timeout_ms);
 int mac_panic(const char *why, unsigned timeout_ms);
 /* Whether the Mac stands still in the debugger now. */
 bool mac_stopped(void);
+/*
+ * Set before mac_boot(): while a debugger has a controller, its driver may touch memory that it
+ * shares with the device only with the debugger lock. For boards in another process: one in this
+ * process needs that memory itself.
+ */
+void mac_guard_rings(bool on);
 /* IP address that KDP answers to; from the boot-arg kdp_ip_addr, or set when the lease is known. */
 void mac_kdp_address(const uint8_t ip[4]);
 

@@ -101,6 +101,10 @@ static void op_cfg_write(void *p, unsigned off, unsigned width, uint32_t val)
 {
 	struct model *m = board_model_lock(p);
 
+	/* The INTx disable bit is ours (board.h): who writes back what it read must not undo it. */
+	if (off == PCI_COMMAND && width >= 2)
+		val = (val & ~PCI_COMMAND_INTX_OFF) |
+		      (model_cfg_read(m, off, 2) & PCI_COMMAND_INTX_OFF);
 	model_cfg_write(m, off, width, val);
 	board_model_unlock(p);
 }
@@ -357,6 +361,7 @@ bool board_model_open(struct board_model *b, const struct model_options *opts)
 	b->ram = ram;
 	b->ram_len = BOARD_MODEL_RAM;
 	b->opts = *opts;
+	b->opts.concurrent = true;
 	pthread_mutex_init(&b->lock, NULL);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);

@@ -1,18 +1,22 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A Mac can be switched on once per process: every test here does it in a child of its own. Those
- * that are about a mistake look for the violation on the child's stderr.
+ * A Mac can be switched on once per process, and a mistake ends it: what these tests do with one
+ * they do in a child, of which stderr is kept, and shown only if it did not end as it should.
  */
 #ifndef TESTS_SIM_CHILD_H
 #define TESTS_SIM_CHILD_H
 
 #include <errno.h>
+#include <functional>
+#include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -20,88 +24,27 @@
 extern "C" {
 #include <cmocka.h>
 }
-
 #include "guest/ports/xnu/kpi/kernel.h"
-#include "guest/ports/xnu/kpi/netinterface.h"
-#include "sim/macos/bsd/bsd.h"
-#include "sim/macos/bsd/mbuf.h"
 #include "sim/macos/mac.h"
 #include "sim/macos/sim.h"
 
 #define RAM_SIZE (96u << 20)
 #define RAM_LOW	 (1u << 20)
-#define WAIT_MS	 5000u
 
-#define CHECK(cond)                                                                                \
+/* How long a child may take, and how long it waits for one thing: long, for a loaded machine. */
+#define CHILD_LIMIT_S 50u
+#define WAIT_MS	      20000u
+
+/* ---- in the child; cmocka's assertions do not work there ---- */
+
+#define CHECK(x)                                                                                   \
 	do {                                                                                       \
-		if (!(cond)) {                                                                     \
-			fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #cond);                 \
-			_exit(2);                                                                  \
-		}                                                                                  \
+		if (!(x))                                                                          \
+			child_fail(__FILE__, __LINE__, #x);                                        \
 	} while (0)
 
-/* ---- children ---- */
-
-static inline void boot(int release)
-{
-	struct mac_config config = {};
-
-	config.release = release;
-	config.seed = 1;
-	config.quiet = true;
-	config.ram.base = static_cast<uint8_t *>(mmap(nullptr, RAM_SIZE, PROT_READ | PROT_WRITE,
-						      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
-	config.ram.first = RAM_LOW;
-	config.ram.end = RAM_SIZE;
-	CHECK(config.ram.base != MAP_FAILED);
-	CHECK(mac_boot(&config) == 0 && mac_quiet(WAIT_MS));
-}
-
-static inline int in_child(int release, void (*body)(void), char *text, size_t len)
-{
-	int fds[2], status = 0;
-	size_t n = 0;
-	ssize_t got;
-	pid_t pid;
-
-	assert_int_equal(pipe(fds), 0);
-	pid = fork();
-	assert_true(pid >= 0);
-	if (pid == 0) {
-		dup2(fds[1], STDERR_FILENO);
-		close(fds[0]);
-		boot(release);
-		body();
-		_exit(mac_halt(stderr) ? 3 : 0);
-	}
-	close(fds[1]);
-	while (n < len - 1 && (got = read(fds[0], text + n, len - 1 - n)) > 0)
-		n += static_cast<size_t>(got);
-	text[n] = 0;
-	close(fds[0]);
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	return status;
-}
-
-static inline void runs(int release, void (*body)(void))
-{
-	char text[8192];
-	int status = in_child(release, body, text, sizeof(text));
-
-	if (status != 0)
-		fail_msg("release %d: status %#x\n%s", release, static_cast<unsigned>(status),
-			 text);
-}
-
-static inline void dies(int release, void (*body)(void), const char *why)
-{
-	char text[8192];
-	int status = in_child(release, body, text, sizeof(text));
-
-	if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGABRT || !strstr(text, why))
-		fail_msg("release %d: status %#x, no \"%s\" in\n%s", release,
-			 static_cast<unsigned>(status), why, text);
-}
+/* From any thread. */
+[[noreturn]] void child_fail(const char *file, int line, const char *what);
 
 /* In the kernel, as a driver's thread is. */
 struct inside {
@@ -115,13 +58,44 @@ struct inside {
 	}
 };
 
-static inline unsigned count(mbuf_t m)
-{
-	unsigned n = 0;
+/* For mac_boot(): that much memory, and a log that nobody sees. */
+struct mac_config child_mac(int release, size_t ram);
 
-	for (; m; m = mbuf_next(m))
-		n++;
-	return n;
-}
+/* Wait until it is so. False: not within WAIT_MS. */
+bool child_wait(const std::function<bool()> &so);
+
+/* For a violation of another thread: it, or the time limit, ends the child. */
+[[noreturn]] void child_wait_for_end();
+
+/* ---- a diary: what happened, in order, with a space between; any thread ---- */
+
+void note(const char *format, ...) __attribute__((format(printf, 1, 2)));
+const char *diary();
+void diary_clear();
+
+/* Whether that is all of it; it is empty afterwards. */
+bool noted(const char *all);
+/* The same, once it is so. */
+bool noted_soon(const char *all);
+
+/* ---- around the child ---- */
+
+typedef std::function<void()> child_body;
+
+/* Its wait status: 0 if the body has returned. What it said is in child_said(), up to the next. */
+int child_run(const child_body &body);
+const char *child_said();
+void child_assert_worked(int status, const char *which);
+
+/* `which` is for messages: which case of several it was that did not do as it should. */
+void child_works(const child_body &body, const char *which = "");
+void child_violates(const child_body &body, const char *words, const char *which = "");
+
+/* "10.9: " */
+const char *child_release(int release);
+
+/* On a Mac of that release, switched on before and off after: nothing must be left. */
+void runs(int release, const child_body &body);
+void dies(int release, const child_body &body, const char *words);
 
 #endif

@@ -1,68 +1,23 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The network family without a device: a controller and an interface that write down what is done
- * to them. A Mac is switched on once per process, so every test is a child of its own.
+ * to them.
  */
 #ifndef TESTS_SIM_NET_FIXTURE_H
 #define TESTS_SIM_NET_FIXTURE_H
 
-#include <pthread.h>
-#include <setjmp.h>
-#include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <sys/wait.h>
-#include <unistd.h>
+#include "tests/sim/child.h"
 
-extern "C" {
-#include <cmocka.h>
-}
+#include <sys/mman.h>
 
 #include "guest/ports/xnu/kpi/kpi.h"
 #include "sim/macos/kdp/port.h"
 #include "sim/macos/loop/loop.h"
-#include "sim/macos/mac.h"
 #include "sim/macos/net/net.h"
-#include "sim/macos/sim.h"
 
 #define RAM_LEN	  (64u << 20)
-#define TEXT_MAX  8192
 #define QUEUE_MAX 16u
 #define FRAME_LEN 100u
-
-/* In a child: cmocka's assertions do not work there. */
-#define CHECK(x)                                                                                   \
-	do {                                                                                       \
-		if (!(x)) {                                                                        \
-			fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #x);            \
-			_exit(1);                                                                  \
-		}                                                                                  \
-	} while (0)
-
-/* ---- a diary ---- */
-
-static char diary[TEXT_MAX];
-
-static inline void note(const char *what)
-{
-	size_t n = strlen(diary);
-
-	snprintf(diary + n, sizeof(diary) - n, "%s%s", n ? " " : "", what);
-}
-
-static inline bool noted(const char *all)
-{
-	bool same = strcmp(diary, all) == 0;
-
-	if (!same)
-		fprintf(stderr, "diary: %s\n", diary);
-	diary[0] = 0;
-	return same;
-}
 
 /* ---- the two ---- */
 
@@ -73,10 +28,10 @@ class DiaryInterface : public IOEthernetInterface
 public:
 	bool inputEvent(UInt32 type, void *) override
 	{
-		note(type == SIM_EVENT_LINK_UP	    ? "up"
-		     : type == SIM_EVENT_LINK_DOWN  ? "down"
-		     : type == SIM_EVENT_LINK_SPEED ? "speed"
-						    : "event");
+		note("%s", type == SIM_EVENT_LINK_UP	  ? "up"
+			   : type == SIM_EVENT_LINK_DOWN  ? "down"
+			   : type == SIM_EVENT_LINK_SPEED ? "speed"
+							  : "event");
 		return true;
 	}
 };
@@ -142,7 +97,7 @@ public:
 	}
 	IOReturn getPacketFilters(const OSSymbol *group, UInt32 *filters) const override
 	{
-		note(group == gIONetworkFilterGroup ? "filters" : "wake");
+		note("%s", group == gIONetworkFilterGroup ? "filters" : "wake");
 		return IOEthernetController::getPacketFilters(group, filters);
 	}
 	IOReturn getHardwareAddress(IOEthernetAddress *address) override
@@ -160,12 +115,12 @@ public:
 	}
 	IOReturn setMulticastMode(bool active) override
 	{
-		note(active ? "multicast" : "no-multicast");
+		note("%s", active ? "multicast" : "no-multicast");
 		return kIOReturnSuccess;
 	}
 	IOReturn setPromiscuousMode(bool active) override
 	{
-		note(active ? "promiscuous" : "no-promiscuous");
+		note("%s", active ? "promiscuous" : "no-promiscuous");
 		return kIOReturnSuccess;
 	}
 	IOReturn selectMedium(const IONetworkMedium *medium) override
@@ -292,15 +247,9 @@ static DiaryController *made;
 
 static inline void boot()
 {
-	struct mac_config config = {};
+	struct mac_config config = child_mac(release_now, RAM_LEN);
 
-	config.release = release_now;
 	config.boot_args = args_now;
-	config.quiet = true;
-	config.ram.base = static_cast<uint8_t *>(
-		mmap(nullptr, RAM_LEN, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
-	config.ram.first = 0x100000;
-	config.ram.end = RAM_LEN;
 	CHECK(mac_boot(&config) == 0);
 	sim_attempt_refusals = 0; /* a gate is busy only if somebody has it */
 	sim_enter("test");
@@ -334,58 +283,23 @@ static inline void finish()
 	CHECK(mac_halt(stderr) == 0);
 }
 
-/* Run in a child; what it says on stderr, and how it ended. */
-static inline int in_child(void (*body)(), char *text)
+static inline child_body on_a_mac(void (*body)())
 {
-	static const int signals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
-	size_t n = 0;
-	int fds[2], status = 0;
-	ssize_t got;
-	pid_t pid;
-
-	assert_int_equal(pipe(fds), 0);
-	fflush(stderr);
-	pid = fork();
-	assert_true(pid >= 0);
-	if (pid == 0) {
-		dup2(fds[1], STDERR_FILENO);
-		close(fds[0]);
-		for (int sig : signals)
-			signal(sig, SIG_DFL); /* cmocka's would go on with the tests */
-		alarm(30);
+	return [=] {
 		boot();
 		body();
 		finish();
-		_exit(0);
-	}
-	close(fds[1]);
-	while (n < TEXT_MAX - 1 && (got = read(fds[0], text + n, TEXT_MAX - 1 - n)) > 0)
-		n += static_cast<size_t>(got);
-	text[n] = 0;
-	close(fds[0]);
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	return status;
+	};
 }
 
 static inline void works(void (*body)())
 {
-	char text[TEXT_MAX];
-	int status = in_child(body, text);
-
-	if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
-		print_error("%s\n", text);
-	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+	child_works(on_a_mac(body));
 }
 
 static inline void violates(void (*body)(), const char *words)
 {
-	char text[TEXT_MAX];
-	int status = in_child(body, text);
-
-	if (!strstr(text, words) || !WIFSIGNALED(status) || WTERMSIG(status) != SIGABRT)
-		print_error("wanted: %s; status 0x%x: %s\n", words, status, text);
-	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
-	assert_non_null(strstr(text, words));
+	child_violates(on_a_mac(body), words);
 }
 
 static inline mbuf_t frame(UInt32 len)

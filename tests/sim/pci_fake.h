@@ -168,6 +168,25 @@ static void fake_fire(struct fake *f, unsigned vector)
 	pthread_mutex_unlock(&f->lock);
 }
 
+/* No message is left; how often one was waited for until then. */
+static bool fake_taken(struct fake *f, unsigned *waits)
+{
+	bool taken;
+
+	pthread_mutex_lock(&f->lock);
+	taken = f->fired == 0;
+	*waits = f->waits;
+	pthread_mutex_unlock(&f->lock);
+	return taken;
+}
+
+static unsigned fake_waits(struct fake *f)
+{
+	unsigned waits;
+
+	return fake_taken(f, &waits), waits;
+}
+
 static void fake_line(struct fake *f, bool high)
 {
 	pthread_mutex_lock(&f->lock);

@@ -1,72 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Services that write down what is done to them: matching, opening, termination, and what must end
- * in a violation. A Mac is switched on once per process, so every test is a child of its own.
+ * in a violation.
  */
-#include <poll.h>
-#include <pthread.h>
-#include <setjmp.h>
-#include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-extern "C" {
-#include <cmocka.h>
-}
+#include "tests/sim/child.h"
 
 #include "guest/ports/xnu/kpi/kpi.h"
 #include "sim/macos/iokit/catalogue.h"
 #include "sim/macos/iokit/notifier.h"
 #include "sim/macos/iokit/service_sim.h"
-#include "sim/macos/mac.h"
-#include "sim/macos/sim.h"
 
 #define RAM_LEN	    (16u << 20)
-#define TEXT_MAX    8192
-#define QUIET_MS    5000
 #define SEEDS	    6
 #define TREE_ROUNDS 20
-
-/* In a child: cmocka's assertions do not work there. */
-#define CHECK(x)                                                                                   \
-	do {                                                                                       \
-		if (!(x)) {                                                                        \
-			fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #x);            \
-			_exit(1);                                                                  \
-		}                                                                                  \
-	} while (0)
-
-/* ---- a diary ---- */
-
-static char diary[TEXT_MAX];
-static pthread_mutex_t diary_lock = PTHREAD_MUTEX_INITIALIZER;
-
-static void note(const char *what, const char *who)
-{
-	size_t n;
-
-	pthread_mutex_lock(&diary_lock);
-	n = strlen(diary);
-	snprintf(diary + n, sizeof(diary) - n, "%s%s%s%s", n ? " " : "", what, who ? ":" : "",
-		 who ? who : "");
-	pthread_mutex_unlock(&diary_lock);
-}
-
-static bool noted(const char *all)
-{
-	bool same = strcmp(diary, all) == 0;
-
-	if (!same)
-		fprintf(stderr, "diary: %s\n", diary);
-	diary[0] = 0;
-	return same;
-}
 
 /* ---- services ---- */
 
@@ -99,7 +45,7 @@ public:
 	void free() override
 	{
 		if (getPropertyTable()) {
-			note("free", who());
+			note("free:%s", who());
 			__atomic_sub_fetch(&alive, 1, __ATOMIC_SEQ_CST);
 		}
 		if (loop)
@@ -112,7 +58,7 @@ public:
 	}
 	IOService *probe(IOService *provider, SInt32 *score) override
 	{
-		note("probe", who());
+		note("probe:%s", who());
 		CHECK(getProvider() == provider);
 		if (has("bonus"))
 			*score += 1000;
@@ -120,7 +66,7 @@ public:
 	}
 	bool start(IOService *provider) override
 	{
-		note("start", who());
+		note("start:%s", who());
 		if (has("no super start"))
 			return true;
 		if (has("opens") && !provider->open(this))
@@ -129,7 +75,7 @@ public:
 	}
 	void stop(IOService *provider) override
 	{
-		note("stop", who());
+		note("stop:%s", who());
 		CHECK(isInactive());
 		CHECK(provider->getWorkLoop()->inGate());
 		if (has("no super stop"))
@@ -138,14 +84,14 @@ public:
 	}
 	bool willTerminate(IOService *provider, IOOptionBits options) override
 	{
-		note("will", who());
+		note("will:%s", who());
 		CHECK(provider->isInactive());
 		CHECK(provider->getWorkLoop()->inGate());
 		return IOService::willTerminate(provider, options);
 	}
 	bool didTerminate(IOService *provider, IOOptionBits options, bool *defer) override
 	{
-		note("did", who());
+		note("did:%s", who());
 		CHECK(provider->getWorkLoop()->inGate());
 		if (has("closes"))
 			provider->close(this);
@@ -154,13 +100,13 @@ public:
 	IOReturn message(UInt32 type, IOService *provider, void *argument) override
 	{
 		if (type == kIOMessageServiceIsTerminated)
-			note("gone", who());
+			note("gone:%s", who());
 		else if (type == kIOMessageServiceIsRequestingClose)
-			note("please close", who());
+			note("please close:%s", who());
 		else if (type == kIOMessageServiceIsAttemptingOpen)
-			note("attempt", who());
+			note("attempt:%s", who());
 		else if (type == kIOMessageServiceWasClosed)
-			note("closed", who());
+			note("closed:%s", who());
 		return IOService::message(type, provider, argument);
 	}
 };
@@ -230,37 +176,17 @@ static void publish(OSDictionary *one, OSDictionary *two = nullptr, OSDictionary
 
 static void quiet(void)
 {
-	CHECK(mac_quiet(QUIET_MS));
+	CHECK(mac_quiet(WAIT_MS));
 }
 
 /* ---- children ---- */
 
-static char text[TEXT_MAX];
-
-/* What the child says on stderr goes to `text`. */
-static int run(void (*body)(void), int release, unsigned seed)
+static child_body on_a_mac(void (*body)(void), int release, unsigned seed)
 {
-	int fds[2], status;
-	size_t n = 0;
-	ssize_t got;
-	pid_t pid;
+	return [=] {
+		struct mac_config config = child_mac(release, RAM_LEN);
 
-	assert_int_equal(pipe(fds), 0);
-	pid = fork();
-	if (!pid) {
-		struct mac_config config = {};
-
-		dup2(fds[1], 2);
-		close(fds[0]);
-		close(fds[1]);
-		alarm(50);
-		config.release = release;
 		config.seed = seed;
-		config.quiet = true;
-		config.ram.base =
-			static_cast<uint8_t *>(mmap(nullptr, RAM_LEN, PROT_READ | PROT_WRITE,
-						    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
-		config.ram.end = RAM_LEN;
 		CHECK(mac_boot(&config) == 0);
 		sim_enter("the test");
 		quiet();
@@ -268,15 +194,7 @@ static int run(void (*body)(void), int release, unsigned seed)
 		sim_exit();
 		CHECK(mac_halt(stderr) == 0);
 		CHECK(Thing::alive == 0);
-		_exit(0);
-	}
-	close(fds[1]);
-	while (n < sizeof(text) - 1 && (got = read(fds[0], text + n, sizeof(text) - 1 - n)) > 0)
-		n += static_cast<size_t>(got);
-	text[n] = 0;
-	close(fds[0]);
-	waitpid(pid, &status, 0);
-	return status;
+	};
 }
 
 static void fine(void (*body)(void))
@@ -284,23 +202,17 @@ static void fine(void (*body)(void))
 	static const int releases[] = {6, 9, 11, 15};
 
 	for (unsigned i = 0; i < SEEDS; i++) {
-		int status = run(body, releases[i % 4], i);
+		int release = releases[i % 4];
+		char which[32];
 
-		if (status)
-			fprintf(stderr, "release 10.%d, seed %u: %s\n", releases[i % 4], i, text);
-		assert_int_equal(status, 0);
+		snprintf(which, sizeof(which), "10.%d, seed %u: ", release, i);
+		child_works(on_a_mac(body, release, i), which);
 	}
 }
 
 static void violates(void (*body)(void), const char *words)
 {
-	int status = run(body, 15, 1);
-
-	if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGABRT || !strstr(text, words))
-		fprintf(stderr, "status %x: %s\n", status, text);
-	assert_true(WIFSIGNALED(status));
-	assert_int_equal(WTERMSIG(status), SIGABRT);
-	assert_non_null(strstr(text, words));
+	child_violates(on_a_mac(body, 15, 1), words);
 }
 
 /* ---- matching ---- */
@@ -315,10 +227,10 @@ static void body_probe(void)
 	publish(personality("low", "Thing", 100), personality("high", "Thing", 200), third);
 	a->registerService();
 	quiet();
-	CHECK(!strncmp(diary, "probe:high probe:low probe:other ", 33));
-	CHECK(strstr(diary, "start:high") && strstr(diary, "free:low"));
-	CHECK(strstr(diary, "start:other") && !strstr(diary, "start:low"));
-	diary[0] = 0;
+	CHECK(!strncmp(diary(), "probe:high probe:low probe:other ", 33));
+	CHECK(strstr(diary(), "start:high") && strstr(diary(), "free:low"));
+	CHECK(strstr(diary(), "start:other") && !strstr(diary(), "start:low"));
+	diary_clear();
 	CHECK(mac_registry_count("OtherThing") == 2);
 	CHECK(a->terminate(kIOServiceSynchronous));
 	a->release();
@@ -491,7 +403,7 @@ static void test_synchronous(void **)
 
 static bool told(void *target, void *, IOService *service, IONotifier *)
 {
-	note(static_cast<const char *>(target), service->getName());
+	note("%s:%s", static_cast<const char *>(target), service->getName());
 	return true;
 }
 
@@ -520,14 +432,14 @@ static void body_notify(void)
 	CHECK(noted("late:old matched:old"));
 	publish(personality("driver", "Thing", 100));
 	quiet();
-	diary[0] = 0;
+	diary_clear();
 	b = nub("new");
 	b->registerService();
 	quiet();
 	/* Between them comes the driver, by its score; it is told of as well if it registers. */
 	CHECK(noted("early:new late:new probe:driver start:driver matched:new"));
 	b->terminate(kIOServiceSynchronous);
-	CHECK(strstr(diary, "dead:new"));
+	CHECK(strstr(diary(), "dead:new"));
 	b->release();
 	for (unsigned i = 0; i < 4; i++)
 		all[i]->remove();
@@ -569,7 +481,7 @@ static void body_open(void)
 	CHECK(noted("attempt:c"));
 	CHECK(a->isOpen() && a->isOpen(b) && !a->isOpen(c));
 	CHECK(!a->open(c));
-	diary[0] = 0;
+	diary_clear();
 	iterator = a->getOpenClientIterator();
 	CHECK(iterator->getNextObject() == b && !iterator->getNextObject());
 	iterator->release();
@@ -599,17 +511,17 @@ static void body_order(void)
 	b->setProperty("closes", "");
 	b->start(a);
 	CHECK(a->open(b));
-	diary[0] = 0;
+	diary_clear();
 	b->release();
 	c->release();
 	d->release();
 	CHECK(a->terminate(kIOServiceSynchronous));
 	/* Down, up, and out. */
-	CHECK(!strncmp(diary,
+	CHECK(!strncmp(diary(),
 		       "will:b will:c will:d gone:d did:d gone:c did:c gone:b did:b stop:d stop:c "
 		       "stop:b",
 		       73));
-	CHECK(strstr(diary, "free:b") && strstr(diary, "free:c") && strstr(diary, "free:d"));
+	CHECK(strstr(diary(), "free:b") && strstr(diary(), "free:c") && strstr(diary(), "free:d"));
 	CHECK(a->getBusyState() == 0);
 	a->release();
 	quiet();
@@ -655,7 +567,7 @@ static void body_programmatic(void)
 	quiet();
 	driver = a->getClient();
 	CHECK(driver && a->isOpen(driver));
-	diary[0] = 0;
+	diary_clear();
 	driver->setProperty("CFBundleIdentifier", "a.bundle");
 	CHECK(sim_catalogue_terminate("a.bundle") == kIOReturnSuccess);
 	CHECK(noted("stop:driver free:driver"));
@@ -699,7 +611,7 @@ static void body_storm(void)
 		pthread_join(threads[1], nullptr);
 		a->release();
 		b->release();
-		diary[0] = 0;
+		diary_clear();
 	}
 	quiet();
 }
@@ -749,8 +661,8 @@ static void body_left(void)
 
 static void test_left(void **)
 {
-	assert_int_equal(run(body_left, 9, 0), 0);
-	assert_non_null(strstr(text, "\"forgotten\" is still in the registry"));
+	child_works(on_a_mac(body_left, 9, 0));
+	assert_non_null(strstr(child_said(), "\"forgotten\" is still in the registry"));
 }
 
 /* ---- interrupts ---- */

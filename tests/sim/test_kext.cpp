@@ -3,31 +3,21 @@
  * The loader: our kexts on every release, and what becomes of them when something about them is
  * wrong. Damage is done to a copy: a thin file with the x86_64 program alone.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
+#include "tests/sim/child.h"
+
 #include <string>
-#include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
-#include <unistd.h>
 #include <vector>
-extern "C" {
-#include <cmocka.h>
-}
 
 #include "guest/ports/xnu/kpi/kmod.h"
 #include "sim/macos/kext/kext.h"
 #include "sim/macos/kext/macho.h"
 #include "sim/macos/kext/release.h"
-#include "sim/macos/mac.h"
-#include "sim/macos/sim.h"
 
 #define FIRST 6
 #define LAST  15
+
+#define RAM_LEN (16u << 20)
 
 typedef std::vector<uint8_t> bytes;
 
@@ -444,53 +434,22 @@ static void test_versions(void **)
 
 /* ---- the machine ---- */
 
-/* In a process of its own; its exit status, or 128 plus the signal, with what it wrote. */
-static int child(void (*run)(int), int release, std::string *text)
+static void works(void (*run)(int), int release)
 {
-	int pipes[2], status;
-	char part[4096];
-	ssize_t n;
-	pid_t pid;
-
-	assert_int_equal(pipe(pipes), 0);
-	pid = fork();
-	assert_true(pid >= 0);
-	if (pid == 0) {
-		alarm(50);
-		dup2(pipes[1], STDERR_FILENO);
-		close(pipes[0]);
-		close(pipes[1]);
-		run(release);
-		_exit(0);
-	}
-	close(pipes[1]);
-	while ((n = read(pipes[0], part, sizeof(part))) > 0)
-		text->append(part, static_cast<size_t>(n));
-	close(pipes[0]);
-	waitpid(pid, &status, 0);
-	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+	child_works([=] { run(release); }, child_release(release));
 }
 
-static void must(bool condition, const char *what)
+static void violates(void (*run)(int), int release, const char *words)
 {
-	if (condition)
-		return;
-	fprintf(stderr, "not so: %s\n", what);
-	_exit(1);
+	child_violates([=] { run(release); }, words, child_release(release));
 }
-#define MUST(condition) must(condition, #condition)
 
 static void boot(int release)
 {
-	const size_t ram = 16u << 20;
-	struct mac_config config = {};
+	struct mac_config config = child_mac(release, RAM_LEN);
 
-	config.release = release;
-	config.ram.base = static_cast<uint8_t *>(
-		mmap(nullptr, ram, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
-	config.ram.first = 1u << 20;
-	config.ram.end = ram;
-	MUST(mac_boot(&config) == 0);
+	config.quiet = false;
+	CHECK(mac_boot(&config) == 0);
 }
 
 /* All is unloaded, and no kext has left anything. */
@@ -503,8 +462,8 @@ static void halt()
 	mac_halt(out);
 	fclose(out);
 	fputs(text, stderr);
-	MUST(!strstr(text, "org.viokit"));
-	MUST(!mac_kext_loaded("org.viokit.VirtioPCI"));
+	CHECK(!strstr(text, "org.viokit"));
+	CHECK(!mac_kext_loaded("org.viokit.VirtioPCI"));
 	free(text);
 }
 
@@ -523,33 +482,29 @@ static void both(int release)
 	int error = mac_kext_load(bundle(temp, "VirtioNet").c_str(), why, sizeof(why));
 
 	say(why);
-	MUST(error == 0);
-	MUST(mac_kext_loaded("org.viokit.VirtioPCI") && mac_kext_loaded("org.viokit.VirtioNet"));
-	MUST(mac_kext_info(0, &i) && !strcmp(i.identifier, "org.viokit.VirtioPCI"));
-	MUST(strlen(i.sha256) == 64 && i.size && sim_in_kext(reinterpret_cast<void *>(i.address)));
-	MUST(mac_kext_info(1, &i) && !strcmp(i.identifier, "org.viokit.VirtioNet"));
-	MUST(!mac_kext_info(2, &i));
+	CHECK(error == 0);
+	CHECK(mac_kext_loaded("org.viokit.VirtioPCI") && mac_kext_loaded("org.viokit.VirtioNet"));
+	CHECK(mac_kext_info(0, &i) && !strcmp(i.identifier, "org.viokit.VirtioPCI"));
+	CHECK(strlen(i.sha256) == 64 && i.size && sim_in_kext(reinterpret_cast<void *>(i.address)));
+	CHECK(mac_kext_info(1, &i) && !strcmp(i.identifier, "org.viokit.VirtioNet"));
+	CHECK(!mac_kext_info(2, &i));
 	/* Again is no mistake. */
-	MUST(mac_kext_load(bundle(temp, "VirtioPCI").c_str(), nullptr, 0) == 0);
-	MUST(mac_kext_unload("org.viokit.VirtioPCI", why, sizeof(why)) == -EBUSY);
-	MUST(strstr(why, "org.viokit.VirtioNet depends on it"));
-	MUST(mac_kext_unload("org.viokit.VirtioNet", why, sizeof(why)) == 0);
-	MUST(!sim_in_kext(reinterpret_cast<void *>(i.address)));
-	MUST(mac_kext_unload("org.viokit.VirtioNet", why, sizeof(why)) == -ENOENT);
+	CHECK(mac_kext_load(bundle(temp, "VirtioPCI").c_str(), nullptr, 0) == 0);
+	CHECK(mac_kext_unload("org.viokit.VirtioPCI", why, sizeof(why)) == -EBUSY);
+	CHECK(strstr(why, "org.viokit.VirtioNet depends on it"));
+	CHECK(mac_kext_unload("org.viokit.VirtioNet", why, sizeof(why)) == 0);
+	CHECK(!sim_in_kext(reinterpret_cast<void *>(i.address)));
+	CHECK(mac_kext_unload("org.viokit.VirtioNet", why, sizeof(why)) == -ENOENT);
 	/* A second life, at another place. */
-	MUST(mac_kext_load(bundle(temp, "VirtioNet").c_str(), why, sizeof(why)) == 0);
+	CHECK(mac_kext_load(bundle(temp, "VirtioNet").c_str(), why, sizeof(why)) == 0);
 	halt();
 }
 
 static void test_life(void **)
 {
 	fresh();
-	for (int release = FIRST; release <= LAST; release++) {
-		std::string told;
-
-		if (child(both, release, &told) != 0)
-			fail_msg("10.%d: %s", release, told.c_str());
-	}
+	for (int release = FIRST; release <= LAST; release++)
+		works(both, release);
 }
 
 static void after_unload(int release)
@@ -557,19 +512,16 @@ static void after_unload(int release)
 	struct mac_kext_info i;
 
 	boot(release);
-	MUST(mac_kext_load(bundle(temp, "VirtioPCI").c_str(), nullptr, 0) == 0);
-	MUST(mac_kext_info(0, &i));
-	MUST(mac_kext_unload("org.viokit.VirtioPCI", nullptr, 0) == 0);
+	CHECK(mac_kext_load(bundle(temp, "VirtioPCI").c_str(), nullptr, 0) == 0);
+	CHECK(mac_kext_info(0, &i));
+	CHECK(mac_kext_unload("org.viokit.VirtioPCI", nullptr, 0) == 0);
 	_exit(*reinterpret_cast<volatile char *>(i.address));
 }
 
 static void test_use_after_unload(void **)
 {
-	std::string told;
-
 	fresh();
-	assert_int_equal(child(after_unload, 9, &told), 128 + SIGABRT);
-	assert_true(told.find("org.viokit.VirtioPCI is used at") != std::string::npos);
+	violates(after_unload, 9, "org.viokit.VirtioPCI is used at");
 }
 
 /* The same class from two bundles; what the second had built is taken down. */
@@ -578,16 +530,15 @@ static void twice(int release)
 	char why[512] = "";
 
 	boot(release);
-	MUST(mac_kext_load(bundle(kexts, "VirtioPCI").c_str(), why, sizeof(why)) == 0);
-	MUST(mac_kext_load(bundle(temp, "VirtioPCI").c_str(), why, sizeof(why)) != 0);
-	MUST(strstr(why, "its classes were refused"));
-	MUST(!mac_kext_loaded("org.viokit.VirtioPCX"));
+	CHECK(mac_kext_load(bundle(kexts, "VirtioPCI").c_str(), why, sizeof(why)) == 0);
+	CHECK(mac_kext_load(bundle(temp, "VirtioPCI").c_str(), why, sizeof(why)) != 0);
+	CHECK(strstr(why, "its classes were refused"));
+	CHECK(!mac_kext_loaded("org.viokit.VirtioPCX"));
 	halt();
 }
 
 static void test_duplicate_class(void **)
 {
-	std::string told;
 	bytes data;
 
 	fresh();
@@ -596,8 +547,7 @@ static void test_duplicate_class(void **)
 	data = read_all(info(temp, "VirtioPCI"));
 	write_all(info(temp, "VirtioPCI"),
 		  replaced(data, "org.viokit.VirtioPCI", "org.viokit.VirtioPCX"));
-	if (child(twice, 11, &told) != 0)
-		fail_msg("%s", told.c_str());
+	works(twice, 11);
 }
 
 /* A slot that 10.15 has filled, and our vtables do not have. */
@@ -608,8 +558,8 @@ static void call_new_slot(int release)
 	void (*slot)(const char *);
 
 	boot(release);
-	MUST(mac_kext_load(bundle(temp, "VirtioNet").c_str(), nullptr, 0) == 0);
-	MUST(mac_kext_info(1, &i));
+	CHECK(mac_kext_load(bundle(temp, "VirtioNet").c_str(), nullptr, 0) == 0);
+	CHECK(mac_kext_info(1, &i));
 	memcpy(&slot,
 	       reinterpret_cast<void *>(i.address + value_of(data, "__ZTV19VirtioNetController") +
 					8 * (2 + 12)),
@@ -619,12 +569,8 @@ static void call_new_slot(int release)
 
 static void test_slot_of_later_release(void **)
 {
-	std::string told;
-
 	fresh();
-	assert_int_equal(child(call_new_slot, 15, &told), 128 + SIGABRT);
-	if (told.find("IOService::Dispatch(IORPC) of 10.15 is not simulated") == std::string::npos)
-		fail_msg("%s", told.c_str());
+	violates(call_new_slot, 15, "IOService::Dispatch(IORPC) of 10.15 is not simulated");
 }
 
 /* Start or stop of the kext: two instructions that return something else than 0. */
@@ -646,11 +592,11 @@ static void no_start(int release)
 	char why[512] = "";
 
 	boot(release);
-	MUST(mac_kext_load(bundle(temp, "VirtioPCI").c_str(), why, sizeof(why)) != 0);
-	MUST(strstr(why, "its start function returned"));
-	MUST(!mac_kext_loaded("org.viokit.VirtioPCI"));
+	CHECK(mac_kext_load(bundle(temp, "VirtioPCI").c_str(), why, sizeof(why)) != 0);
+	CHECK(strstr(why, "its start function returned"));
+	CHECK(!mac_kext_loaded("org.viokit.VirtioPCI"));
 	/* Its classes are gone: they may come again. */
-	MUST(mac_kext_load(bundle(kexts, "VirtioPCI").c_str(), why, sizeof(why)) == 0);
+	CHECK(mac_kext_load(bundle(kexts, "VirtioPCI").c_str(), why, sizeof(why)) == 0);
 	halt();
 }
 
@@ -659,24 +605,20 @@ static void no_stop(int release)
 	char why[512] = "";
 
 	boot(release);
-	MUST(mac_kext_load(bundle(temp, "VirtioPCI").c_str(), why, sizeof(why)) == 0);
-	MUST(mac_kext_unload("org.viokit.VirtioPCI", why, sizeof(why)) == -EBUSY);
-	MUST(strstr(why, "its stop function returned"));
-	MUST(mac_kext_loaded("org.viokit.VirtioPCI"));
+	CHECK(mac_kext_load(bundle(temp, "VirtioPCI").c_str(), why, sizeof(why)) == 0);
+	CHECK(mac_kext_unload("org.viokit.VirtioPCI", why, sizeof(why)) == -EBUSY);
+	CHECK(strstr(why, "its stop function returned"));
+	CHECK(mac_kext_loaded("org.viokit.VirtioPCI"));
 }
 
 static void test_start_stop(void **)
 {
-	std::string told;
-
 	fresh();
 	spoil("VirtioPCI", offsetof(struct kmod_info, start));
-	if (child(no_start, 6, &told) != 0)
-		fail_msg("%s", told.c_str());
+	works(no_start, 6);
 	fresh();
 	spoil("VirtioPCI", offsetof(struct kmod_info, stop));
-	if (child(no_stop, 13, &told) != 0)
-		fail_msg("%s", told.c_str());
+	works(no_stop, 13);
 }
 
 /* What the kext has asked for, as the simulation books it. */
@@ -685,20 +627,16 @@ static void leave_memory(int release)
 	struct mac_kext_info i;
 
 	boot(release);
-	MUST(mac_kext_load(bundle(temp, "VirtioPCI").c_str(), nullptr, 0) == 0);
-	MUST(mac_kext_info(0, &i));
+	CHECK(mac_kext_load(bundle(temp, "VirtioPCI").c_str(), nullptr, 0) == 0);
+	CHECK(mac_kext_info(0, &i));
 	sim_born("IOMalloc", &i, 24, reinterpret_cast<void *>(i.address + 0x500));
 	mac_kext_unload("org.viokit.VirtioPCI", nullptr, 0);
 }
 
 static void test_memory_left(void **)
 {
-	std::string told;
-
 	fresh();
-	assert_int_equal(child(leave_memory, 10, &told), 128 + SIGABRT);
-	assert_true(told.find("leaves 1 things behind:\nIOMalloc of 24 bytes") !=
-		    std::string::npos);
+	violates(leave_memory, 10, "leaves 1 things behind:\nIOMalloc of 24 bytes");
 }
 
 int main(void)

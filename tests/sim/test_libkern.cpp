@@ -3,26 +3,13 @@
  * The object runtime. What must end in a violation is done in a child, which has to abort with the
  * right words.
  */
-#include <setjmp.h>
-#include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
+#include "tests/sim/child.h"
 
 #include <new>
-
-extern "C" {
-#include <cmocka.h>
-}
 
 #include "guest/ports/xnu/kpi/collections.h"
 #include "guest/ports/xnu/kpi/runtime.h"
 #include "sim/macos/libkern/runtime_sim.h"
-#include "sim/macos/sim.h"
 
 #define TEXT_MAX 4096
 #define THREADS	 4
@@ -73,43 +60,6 @@ public:
 };
 
 OSDefineMetaClassAndStructors(Leaky, OSObject)
-
-/* ---- the child ---- */
-
-static void assert_violation(void (*act)(), const char *words)
-{
-	char text[TEXT_MAX];
-	size_t n = 0;
-	int fds[2], status;
-	pid_t pid;
-
-	assert_int_equal(pipe(fds), 0);
-	pid = fork();
-	assert_true(pid >= 0);
-	if (pid == 0) {
-		dup2(fds[1], STDERR_FILENO);
-		close(fds[0]);
-		close(fds[1]);
-		signal(SIGABRT, SIG_DFL);
-		act();
-		_exit(0);
-	}
-	close(fds[1]);
-	while (n < sizeof(text) - 1) {
-		ssize_t got = read(fds[0], text + n, sizeof(text) - 1 - n);
-
-		if (got <= 0)
-			break;
-		n += static_cast<size_t>(got);
-	}
-	text[n] = '\0';
-	close(fds[0]);
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	if (!strstr(text, "sim: violation: ") || !strstr(text, words))
-		fail_msg("expected a violation with \"%s\", status 0x%x, got: %s", words, status,
-			 text);
-	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
-}
 
 static const char *printed(const OSMetaClassBase *object)
 {
@@ -249,17 +199,17 @@ static void free_in_interrupt()
 
 static void mistakes_with_references(void **)
 {
-	assert_violation(release_too_often_in_collection, "Ball");
-	assert_violation(release_too_often_in_collection, "released once too often");
-	assert_violation(call_after_free, "a virtual function of a freed Ball");
-	assert_violation(release_after_free, "a virtual function of a freed RedBall");
-	assert_violation(retain_while_freed, "is retained while it is freed");
-	assert_violation(release_while_freed, "is released while it is freed");
-	assert_violation(free_with_references, "is freed with 2 references");
-	assert_violation(write_behind_the_end, "3 bytes after the end of RedBall");
-	assert_violation(write_after_free, "a freed RedBall was written to");
-	assert_violation(allocate_in_interrupt, "operator new called at interrupt level");
-	assert_violation(free_in_interrupt, "operator delete called at interrupt level");
+	child_violates(release_too_often_in_collection, "Ball");
+	child_violates(release_too_often_in_collection, "released once too often");
+	child_violates(call_after_free, "a virtual function of a freed Ball");
+	child_violates(release_after_free, "a virtual function of a freed RedBall");
+	child_violates(retain_while_freed, "is retained while it is freed");
+	child_violates(release_while_freed, "is released while it is freed");
+	child_violates(free_with_references, "is freed with 2 references");
+	child_violates(write_behind_the_end, "3 bytes after the end of RedBall");
+	child_violates(write_after_free, "a freed RedBall was written to");
+	child_violates(allocate_in_interrupt, "operator new called at interrupt level");
+	child_violates(free_in_interrupt, "operator delete called at interrupt level");
 }
 
 /* But these are allowed at interrupt level, and so is a release that is not the last. */
@@ -512,11 +462,11 @@ static void borrow_text()
 
 static void mistakes_with_classes(void **)
 {
-	assert_violation(unload_with_instances, "class StillHere of org.test.one goes away");
-	assert_violation(unload_without_destructor, "its class NotDestroyed is still there");
-	assert_violation(name_while_loading, "TooEarly");
-	assert_violation(destroy_too_often, "class Leaky loses an instance and has none");
-	assert_violation(borrow_text, "a live string has its text \"text in the kext\"");
+	child_violates(unload_with_instances, "class StillHere of org.test.one goes away");
+	child_violates(unload_without_destructor, "its class NotDestroyed is still there");
+	child_violates(name_while_loading, "TooEarly");
+	child_violates(destroy_too_often, "class Leaky loses an instance and has none");
+	child_violates(borrow_text, "a live string has its text \"text in the kext\"");
 }
 
 /* What never reaches OSObject::free() is not given back. */
@@ -592,7 +542,7 @@ static void release_symbol_in_interrupt()
 static void symbols_at_interrupt_level(void **)
 {
 	sim_config.release = 14;
-	assert_violation(release_symbol_in_interrupt, "OSSymbol::release called at interrupt");
+	child_violates(release_symbol_in_interrupt, "OSSymbol::release called at interrupt");
 	sim_config.release = 15;
 	release_symbol_in_interrupt();
 	sim_interrupt_end();
@@ -674,7 +624,7 @@ static void true_and_false(void **)
 		yes->release();
 	assert_true(kOSBooleanTrue->getValue());
 	assert_string_equal(printed(yes), "Yes");
-	assert_violation(number_of_no_bits, "OSNumber of 0 bits");
+	child_violates(number_of_no_bits, "OSNumber of 0 bits");
 }
 
 /* ---- collections ---- */
@@ -852,7 +802,7 @@ static void immutable_collections(void **)
 	d->setObject("inner", kOSBooleanTrue);
 	d->setOptions(OSCollection::kImmutable, OSCollection::kImmutable);
 	d->release();
-	assert_violation(change_in_registry, "a property of a registry entry, is changed");
+	child_violates(change_in_registry, "a property of a registry entry, is changed");
 }
 
 static void print_ball(FILE *out, const OSMetaClassBase *object)
@@ -871,7 +821,7 @@ static void printing(void **)
 	red->release();
 }
 
-static int inside(void **)
+static int enter_kernel(void **)
 {
 	sim_enter("the test");
 	return 0;
@@ -910,5 +860,5 @@ int main()
 		cmocka_unit_test(printing),
 	};
 
-	return cmocka_run_group_tests(tests, inside, nullptr);
+	return cmocka_run_group_tests(tests, enter_kernel, nullptr);
 }

@@ -2,7 +2,7 @@
 /*
  * Network buffers: made, cut, shared between threads, and used wrongly.
  */
-#include "tests/sim/child.h"
+#include "tests/sim/bsd_kit.h"
 
 static mbuf_t packet_of(size_t len)
 {
@@ -287,10 +287,8 @@ static void leak(void)
 
 static void test_mbuf_leak(void **)
 {
-	char text[4096];
-
-	assert_int_equal(in_child(13, leak, text, sizeof(text)), 0);
-	assert_non_null(strstr(text, "1 mbufs that a driver allocated"));
+	runs(13, leak);
+	assert_non_null(strstr(child_said(), "1 mbufs that a driver allocated"));
 }
 
 int main(void)

@@ -50,7 +50,7 @@ static void test_enable(void **)
 		DiaryController *c = start(false);
 
 		CHECK(c->attachOne(&interface));
-		diary[0] = 0;
+		diary_clear();
 		CHECK(c->doEnable(interface) == kIOReturnSuccess);
 		CHECK(interface->getProperty(SIM_KEY_ENABLED) == kOSBooleanTrue);
 		CHECK(c->doDisable(interface) == kIOReturnSuccess);
@@ -94,7 +94,7 @@ static void test_media(void **)
 		IONetworkMedium *giga = IONetworkMedium::getMediumWithIndex(media, 1);
 		const OSSymbol *name;
 
-		diary[0] = 0;
+		diary_clear();
 		CHECK(!c->publishMediumDictionary(nullptr));
 		CHECK(!c->getSelectedMedium());
 		CHECK(c->publishMediumDictionary(media));
@@ -129,7 +129,7 @@ static void link_events()
 	OSNumber *speed;
 
 	CHECK(c->attachOne(&interface) && c->publishMediumDictionary(media));
-	diary[0] = 0;
+	diary_clear();
 	CHECK(c->setLinkStatus(kIONetworkLinkValid | kIONetworkLinkActive, giga));
 	CHECK(noted("")); /* nobody has it open */
 	CHECK(c->getProperty(SIM_KEY_ACTIVE_MEDIUM)->isEqualTo(giga->getName()));
@@ -166,7 +166,7 @@ static void test_filters(void **)
 		IONetworkController *any = c;
 		UInt8 mac[6];
 
-		diary[0] = 0;
+		diary_clear();
 		CHECK(c->enablePacketFilter(gIONetworkFilterGroup, kIOPacketFilterMulticast, all) ==
 		      kIOReturnSuccess);
 		CHECK(c->disablePacketFilter(gIONetworkFilterGroup, kIOPacketFilterPromiscuous,
@@ -340,7 +340,7 @@ static void debugger_taken(bool taken)
 
 	start(false);
 	CHECK(made->attachDebugger(&debugger) && debugger);
-	CHECK(mac_quiet(5000));
+	CHECK(mac_quiet(WAIT_MS));
 	CHECK(made->for_debugger == taken);
 	CHECK(made->isOpen(debugger) == taken);
 	CHECK(mac_registry_count("IOKDP") == (taken ? 1U : 0U));
@@ -376,7 +376,7 @@ static void test_primary(void **)
 		start(false);
 		provider->setProperty("built-in", true);
 		CHECK(made->attachDebugger(&debugger));
-		CHECK(mac_quiet(5000) && made->for_debugger);
+		CHECK(mac_quiet(WAIT_MS) && made->for_debugger);
 		/* Off before sleep, on after. */
 		static_cast<IOService *>(debugger)->powerStateWillChangeTo(0, 0, made);
 		CHECK(!made->for_debugger && made->isOpen(debugger));
@@ -412,7 +412,7 @@ static IOKernelDebugger *guarded()
 	start(false);
 	ring[0] = 1; /* nobody debugs */
 	CHECK(made->attachDebugger(&debugger));
-	CHECK(mac_quiet(5000) && made->for_debugger);
+	CHECK(mac_quiet(WAIT_MS) && made->for_debugger);
 	return debugger;
 }
 

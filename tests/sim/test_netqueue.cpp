@@ -81,9 +81,7 @@ static void test_stall(void **)
 		send(2);
 		CHECK(c->sent == 3 && queue()->getSize() == 1);
 		CHECK(queue()->service(IOBasicOutputQueue::kServiceAsync));
-		for (unsigned i = 0; i < 1000 && c->sent < 4; i++)
-			IOSleep(1);
-		CHECK(c->sent == 4);
+		CHECK(child_wait([=] { return c->sent == 4; }));
 		queue()->stop(); /* waits for it */
 
 		/* start() forgets the stall. */
@@ -228,9 +226,7 @@ static void test_gated(void **)
 				return kIOReturnSuccess;
 			},
 			c);
-		for (unsigned i = 0; i < 2000 && c->sent < 2; i++)
-			IOSleep(1);
-		CHECK(c->sent == 2);
+		CHECK(child_wait([=] { return c->sent == 2; }));
 	});
 	/* Many senders, up and down in between: nothing is lost but what is counted. */
 	works([] {
@@ -253,8 +249,7 @@ static void test_gated(void **)
 		}
 		for (pthread_t t : threads)
 			pthread_join(t, nullptr);
-		for (unsigned i = 0; i < 2000 && sim_queue_length(queue()); i++)
-			IOSleep(1);
+		CHECK(child_wait([] { return sim_queue_length(queue()) == 0; }));
 		queue()->stop();
 		CHECK(sim_queue_length(queue()) == 0);
 		CHECK(c->sent + queue()->getDropCount() == SENDERS * PER_SENDER);
@@ -274,8 +269,7 @@ static void test_refused(void **)
 			CHECK(pthread_create(&t, nullptr, sender, nullptr) == 0);
 		for (pthread_t t : threads)
 			pthread_join(t, nullptr);
-		for (unsigned i = 0; i < 2000 && sim_queue_length(queue()); i++)
-			IOSleep(1);
+		CHECK(child_wait([] { return sim_queue_length(queue()) == 0; }));
 		queue()->stop();
 		CHECK(made->sent + queue()->getDropCount() == SENDERS * PER_SENDER);
 	});

@@ -2,25 +2,13 @@
 /*
  * The PCI bus of the simulated Mac: memory descriptors, registers by trap, configuration space,
  * interrupts, power; on a board made up here, on the model, and on a QEMU machine.
- *
- * There is one Mac per process, and a mistake ends it: each case runs in a child.
  */
-#include <setjmp.h>
-#include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
+#include "tests/sim/child.h"
+
 /* C may give a function the name of a struct; g++ counts that as shadowing. */
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wshadow"
 extern "C" {
-#include <cmocka.h>
 #include "tests/lib/board_model.h"
 #include "tools/board/qemu_board.h"
 }
@@ -28,48 +16,36 @@ extern "C" {
 
 #include "guest/ports/xnu/kpi/collections.h"
 #include "guest/ports/xnu/kpi/dma.h"
-#include "guest/ports/xnu/kpi/kernel.h"
 #include "guest/ports/xnu/kpi/pci.h"
-#include "sim/macos/mac.h"
 #include "sim/macos/pci/decode.h"
-#include "sim/macos/sim.h"
 #include "tests/sim/pci_fake.h"
 
 #define RAM_BYTES (16u << 20)
 
-#define CHECK(x)                                                                                   \
-	do {                                                                                       \
-		if (!(x)) {                                                                        \
-			dprintf(2, "%s:%d: not so: %s\n", __FILE__, __LINE__, #x);                 \
-			_exit(1);                                                                  \
-		}                                                                                  \
-	} while (0)
-
-/* ---- a Mac in a child ---- */
+/* ---- a Mac ---- */
 
 static struct fake fake;
 static struct mac_pci *plugged;
 static IOPCIDevice *nub;
 static unsigned leaks_expected;
 
-static void boot(int release, struct sim_ram ram)
+/* ram: of the board, or 0 for some. */
+static void boot(int release, const struct sim_ram *ram)
 {
-	struct mac_config config = {};
+	struct mac_config config = child_mac(release, RAM_BYTES);
 
-	config.release = release;
-	config.seed = 7;
-	config.quiet = true;
-	config.ram = ram;
+	if (ram)
+		config.ram = *ram;
 	CHECK(!mac_boot(&config));
 }
 
 static void find_nub(void)
 {
-	CHECK(mac_quiet(5000));
+	CHECK(mac_quiet(WAIT_MS));
 	sim_enter("test");
-	nub = OSDynamicCast(IOPCIDevice,
-			    IOService::waitForMatchingService(
-				    IOService::serviceMatching("IOPCIDevice"), 5000000000ULL));
+	nub = OSDynamicCast(IOPCIDevice, IOService::waitForMatchingService(
+						 IOService::serviceMatching("IOPCIDevice"),
+						 WAIT_MS * 1000000ULL));
 	CHECK(nub);
 	/* As matching would do if there were a driver. */
 	CHECK(!nub->getResources());
@@ -77,11 +53,7 @@ static void find_nub(void)
 
 static void boot_fake(int release, unsigned entries)
 {
-	void *ram = mmap(nullptr, RAM_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-			 -1, 0);
-
-	CHECK(ram != MAP_FAILED);
-	boot(release, {static_cast<uint8_t *>(ram), 0x10000, RAM_BYTES});
+	boot(release, nullptr);
 	fake_init(&fake, entries);
 	CHECK(!mac_pci_add(&fake_ops, &fake, "NIC0", true, &plugged));
 	find_nub();
@@ -110,61 +82,17 @@ static void count_call(OSObject *, void *, IOService *service, int source)
 
 static bool come(unsigned n)
 {
-	for (unsigned i = 0; i < 2000; i++) {
-		if (__atomic_load_n(&calls, __ATOMIC_SEQ_CST) >= n)
-			return true;
-		usleep(1000);
-	}
-	return false;
-}
-
-/* Its output; the child's wait status in *status. */
-static char *run_child(void (*body)(void), int *status)
-{
-	static char text[16384];
-	size_t len = 0;
-	ssize_t n;
-	int fds[2];
-	pid_t pid;
-
-	assert_int_equal(pipe(fds), 0);
-	pid = fork();
-	assert_true(pid >= 0);
-	if (!pid) {
-		dup2(fds[1], 2);
-		close(fds[0]);
-		close(fds[1]);
-		signal(SIGSEGV, SIG_DFL); /* not cmocka's */
-		alarm(30);
-		body();
-		_exit(0);
-	}
-	close(fds[1]);
-	while (len < sizeof(text) - 1 && (n = read(fds[0], text + len, sizeof(text) - 1 - len)) > 0)
-		len += static_cast<size_t>(n);
-	text[len] = '\0';
-	close(fds[0]);
-	assert_int_equal(waitpid(pid, status, 0), pid);
-	return text;
+	return child_wait([=] { return __atomic_load_n(&calls, __ATOMIC_SEQ_CST) >= n; });
 }
 
 static void works(void (*body)(void))
 {
-	int status;
-	char *text = run_child(body, &status);
-
-	if (!WIFEXITED(status) || WEXITSTATUS(status))
-		fail_msg("status %#x: %s", static_cast<unsigned>(status), text);
+	child_works(body);
 }
 
 static void violates(void (*body)(void), const char *what)
 {
-	int status;
-	char *text = run_child(body, &status);
-
-	if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGABRT || !strstr(text, what))
-		fail_msg("status %#x, wanted \"%s\": %s", static_cast<unsigned>(status), what,
-			 text);
+	child_violates(body, what);
 }
 
 /* ---- the decoder ---- */
@@ -396,10 +324,9 @@ static void registers_are_trapped(void **)
 
 static void faults_elsewhere_are_told(void **)
 {
-	int status;
-	char *text = run_child(port_dereferenced, &status);
+	int status = child_run(port_dereferenced);
 
-	assert_true(strstr(text, "a port number taken for an address") != nullptr);
+	assert_non_null(strstr(child_said(), "a port number taken for an address"));
 	assert_false(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 
@@ -563,8 +490,16 @@ static void line_storm(void)
 	CHECK(!nub->registerInterrupt(0, nub, count_call));
 	CHECK(!nub->enableInterrupt(0));
 	fake_line(&fake, true);
-	come(~0u);
-	sleep(20);
+	child_wait_for_end();
+}
+
+/* The messages so far have been looked at. */
+static void taken(void)
+{
+	unsigned waits = 0;
+
+	CHECK(child_wait([&] { return fake_taken(&fake, &waits); }));
+	CHECK(child_wait([&] { return fake_waits(&fake) > waits; }));
 }
 
 static void message_once_per_entry(void)
@@ -578,22 +513,22 @@ static void message_once_per_entry(void)
 	CHECK(fake.mode == 2 && nub->getProperty("IOPCIMSIMode"));
 	CHECK(nub->configRead16(4) & kIOPCICommandBusMaster);
 	fake_fire(&fake, 2);
-	usleep(50000);
+	taken();
 	CHECK(calls == 0);
 	CHECK(!nub->enableInterrupt(1));
 	CHECK(calls == 1 && where == 1); /* inside enableInterrupt */
 	fake_fire(&fake, 0);
-	CHECK(come(4));
+	taken();
+	CHECK(calls == 4);
 	CHECK(!nub->disableInterrupt(1));
 	fake_fire(&fake, 0);
-	CHECK(come(7)); /* disabling stops nothing */
-	usleep(20000);
-	CHECK(calls == 7);
+	taken();
+	CHECK(calls == 7); /* disabling stops nothing */
 	/* A second source: neither is called. */
 	CHECK(!nub->registerInterrupt(2, nub, count_call));
 	CHECK(!nub->enableInterrupt(2));
 	fake_fire(&fake, 1);
-	usleep(50000);
+	taken();
 	CHECK(calls == 7);
 	CHECK(!nub->unregisterInterrupt(1));
 	CHECK(fake.mode == 2);
@@ -608,7 +543,7 @@ static void message_lost(void)
 	CHECK(!nub->registerInterrupt(1, nub, count_call));
 	CHECK(!nub->enableInterrupt(1));
 	fake_fire(&fake, 0);
-	usleep(50000);
+	taken();
 	CHECK(calls == 0);
 	CHECK(!nub->unregisterInterrupt(1));
 	halt();
@@ -625,15 +560,15 @@ static void message_of_one(void)
 	halt();
 }
 
-static volatile bool inside, leave;
+static volatile bool in_call, leave;
 
 static void slow_call(OSObject *, void *, IOService *, int)
 {
-	inside = true;
+	in_call = true;
 	while (!leave)
 		usleep(100);
 	usleep(20000);
-	inside = false;
+	in_call = false;
 }
 
 static void *let_go(void *)
@@ -651,11 +586,10 @@ static void unregister_waits(void)
 	CHECK(!nub->registerInterrupt(1, nub, slow_call));
 	CHECK(!nub->enableInterrupt(1));
 	fake_fire(&fake, 0);
-	while (!inside)
-		usleep(100);
+	CHECK(child_wait([] { return in_call; }));
 	CHECK(!pthread_create(&thread, nullptr, let_go, nullptr));
 	CHECK(!nub->unregisterInterrupt(1));
-	CHECK(!inside);
+	CHECK(!in_call);
 	pthread_join(thread, nullptr);
 	halt();
 }
@@ -842,6 +776,7 @@ static void memory_is_described(void **)
 static void on_model(void)
 {
 	static struct board_model board;
+	struct sim_ram ram;
 	struct model_options opts;
 	struct model_state state;
 	volatile uint8_t *common;
@@ -849,7 +784,8 @@ static void on_model(void)
 
 	board_model_defaults(&opts);
 	CHECK(board_model_open(&board, &opts));
-	boot(12, board_model_ram(&board));
+	ram = board_model_ram(&board);
+	boot(12, &ram);
 	CHECK(!mac_pci_add(&board_model_ops, &board, "MODEL", true, &plugged));
 	find_nub();
 	nub->setMemoryEnable(true);
@@ -890,6 +826,7 @@ static void on_qemu_with(int release, const char *device)
 	static struct qemu_board board;
 	const char *const args[] = {"-netdev", "user,id=n0", "-device", device, nullptr};
 	struct qemu_opts opts = {};
+	struct sim_ram ram;
 	struct qemu_board_fn *fn;
 	volatile uint8_t *common;
 	IOMemoryMap *map;
@@ -903,7 +840,8 @@ static void on_qemu_with(int release, const char *device)
 	}
 	fn = qemu_board_function(&board, 0);
 	CHECK(fn && !qemu_board_function(&board, 1));
-	boot(release, qemu_board_ram(&board));
+	ram = qemu_board_ram(&board);
+	boot(release, &ram);
 	CHECK(!mac_pci_add(&qemu_board_ops, fn, "QEMU", true, &plugged));
 	find_nub();
 	nub->setMemoryEnable(true);
@@ -934,7 +872,7 @@ static void on_qemu_with(int release, const char *device)
 	map->release();
 	/* It is pulled. */
 	CHECK(qemu_board_alive(&board));
-	CHECK(!qemu_board_del(&board, "nic", 5000));
+	CHECK(!qemu_board_del(&board, "nic", WAIT_MS));
 	CHECK(nub->configRead32(0) == ~0u);
 	sim_exit();
 	mac_pci_remove(plugged);
@@ -960,15 +898,13 @@ static void board_of_qemu(void **)
 	void (*const bodies[])(void) = {on_qemu_msix, on_qemu_line};
 
 	for (auto body : bodies) {
-		int status;
-		char *text = run_child(body, &status);
+		int status = child_run(body);
 
 		if (WIFEXITED(status) && WEXITSTATUS(status) == 77) {
-			print_message("no QEMU: %s", text);
+			print_message("no QEMU: %s", child_said());
 			skip();
 		}
-		if (!WIFEXITED(status) || WEXITSTATUS(status))
-			fail_msg("status %#x: %s", static_cast<unsigned>(status), text);
+		child_assert_worked(status, "");
 	}
 }
 

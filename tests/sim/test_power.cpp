@@ -13,7 +13,8 @@ class Node : public IOService
 public:
 	const char *label;
 	unsigned delay_ms;
-	IOReturn later; /* acknowledges never, if not 0 */
+	IOReturn later;	     /* acknowledges never, if not 0 */
+	volatile int called; /* setPowerState() */
 	bool ack;
 	bool deaf; /* keeps systemWillShutdown() to itself */
 
@@ -27,16 +28,17 @@ public:
 	}
 	void free() override
 	{
-		note("%s.freed ", label);
+		note("%s.freed", label);
 		IOService::free();
 	}
 	IOReturn setPowerState(unsigned long state, IOService *whom) override
 	{
 		CHECK(whom == this);
 		CHECK(!strcmp(sim_cpu()->name, "a thread-call thread"));
+		__atomic_add_fetch(&called, 1, __ATOMIC_SEQ_CST);
 		if (delay_ms)
 			usleep(delay_ms * 1000);
-		note("%s.set%lu ", label, state);
+		note("%s.set%lu", label, state);
 		if (ack)
 			acknowledgeSetPowerState();
 		return later;
@@ -44,7 +46,7 @@ public:
 	void systemWillShutdown(IOOptionBits what) override
 	{
 		CHECK(what == kIOMessageSystemWillRestart);
-		note("%s.bye ", label);
+		note("%s.bye", label);
 		if (!deaf)
 			IOService::systemWillShutdown(what);
 	}
@@ -63,12 +65,12 @@ class Listener : public Node
 public:
 	IOReturn powerStateWillChangeTo(IOPMPowerFlags flags, unsigned long, IOService *) override
 	{
-		note("%s.will%d ", label, (flags & kIOPMDeviceUsable) != 0);
+		note("%s.will%d", label, (flags & kIOPMDeviceUsable) != 0);
 		return kIOPMAckImplied;
 	}
 	IOReturn powerStateDidChangeTo(IOPMPowerFlags flags, unsigned long, IOService *) override
 	{
-		note("%s.did%d ", label, (flags & kIOPMDeviceUsable) != 0);
+		note("%s.did%d", label, (flags & kIOPMDeviceUsable) != 0);
 		return kIOPMAckImplied;
 	}
 };
@@ -83,10 +85,7 @@ static IOPMPowerState states[2] = {
 
 static void quiet()
 {
-	for (int i = 0; !sim_power_idle(); i++) {
-		CHECK(i < 5000);
-		usleep(1000);
-	}
+	CHECK(child_wait([] { return sim_power_idle(); }));
 }
 
 Node *Node::make(const char *label, IOService *provider, bool wish)
@@ -119,35 +118,37 @@ static void power_order()
 	CHECK(interface->init(nullptr));
 	CHECK(card->registerInterestedDriver(interface) == kIOPMDeviceUsable);
 	quiet();
-	CHECK(noted_is("pci.set1 driver.set1 nub.set1 card.set1 "));
+	CHECK(noted("pci.set1 driver.set1 nub.set1 card.set1"));
 	CHECK(card->getPowerState() == 1 && card->currentCapability() == kIOPMDeviceUsable);
 
 	CHECK(mac_sleep() == 0);
-	CHECK(noted_is("if.will0 card.set0 if.did0 nub.set0 driver.set0 pci.set0 "));
+	CHECK(noted("if.will0 card.set0 if.did0 nub.set0 driver.set0 pci.set0"));
 	CHECK(mac_sleep() == -EALREADY);
 	driver->wish(1); /* but the system sleeps */
 	quiet();
-	CHECK(noted_is("") && driver->getPowerState() == 0);
+	CHECK(noted("") && driver->getPowerState() == 0);
 	CHECK(mac_wake() == 0);
-	CHECK(noted_is("pci.set1 driver.set1 nub.set1 if.will1 card.set1 if.did1 "));
+	CHECK(noted("pci.set1 driver.set1 nub.set1 if.will1 card.set1 if.did1"));
 
 	CHECK(card->deRegisterInterestedDriver(interface) == IOPMNoErr);
 	CHECK(mac_sleep() == 0);
 	CHECK(mac_wake() == 0);
-	CHECK(!strstr(noted(), "if."));
+	CHECK(!strstr(diary(), "if."));
+	diary_clear();
 
 	card->end();
 	quiet();
-	CHECK(noted_is("card.freed "));
+	CHECK(noted("card.freed"));
 	nub->end();
 	driver->end();
 	quiet();
 	/* Nobody needs the one below any more, and it never wished. */
-	CHECK(!strstr(noted(), "driver.set"));
+	CHECK(!strstr(diary(), "driver.set"));
+	diary_clear();
 	interface->release();
 	pci->end();
 	quiet();
-	noted();
+	diary_clear();
 }
 
 static void test_power_order(void **)
@@ -166,19 +167,19 @@ static void power_stop()
 	Node *node = Node::make("a", nullptr, false);
 
 	quiet();
-	noted();
+	diary_clear();
 	node->delay_ms = 100;
+	node->called = 0;
 	sim_thread_start("going to sleep", sleep_now, nullptr);
-	usleep(30000);
-	CHECK(noted_is(""));
+	CHECK(wait_for(&node->called, 1));
 	node->PMstop(); /* waits for the callout */
-	CHECK(!strncmp(noted(), "a.set0 ", 7));
+	CHECK(!strncmp(diary(), "a.set0", 6));
 	quiet();
-	noted();
+	diary_clear();
 	CHECK(mac_wake() == 0);
-	CHECK(noted_is(""));
+	CHECK(noted(""));
 	node->release();
-	CHECK(noted_is("a.freed "));
+	CHECK(noted("a.freed"));
 }
 
 static void power_acks()
@@ -204,7 +205,7 @@ static void power_stuck()
 
 	quiet();
 	sim_power_call_ms = 100;
-	node->delay_ms = 2000;
+	node->delay_ms = WAIT_MS;
 	mac_sleep();
 }
 
@@ -231,9 +232,9 @@ static void shutdown_order()
 	Node *a = Node::make("a", nullptr, false), *b = Node::make("b", a, true);
 
 	quiet();
-	noted();
+	diary_clear();
 	CHECK(mac_shutdown() == 0);
-	CHECK(noted_is("b.bye a.bye "));
+	CHECK(noted("b.bye a.bye"));
 	sim_power_ack_ms = 50;
 	b->deaf = true;
 	CHECK(mac_shutdown() == -ETIMEDOUT);

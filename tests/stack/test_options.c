@@ -49,6 +49,12 @@ static void defaults(void **state)
 	assert_int_equal(parse(""), OPTIONS_RUN);
 	assert_int_equal(o.transport, OPTIONS_MODERN);
 	assert_int_equal(o.machine, OPTIONS_PC);
+	assert_int_equal(o.driver, OPTIONS_KEXT);
+	assert_int_equal(o.release, 13);
+	assert_int_equal(o.irq, OPTIONS_IRQ_AUTO);
+	assert_int_equal(o.net, OPTIONS_AUTO);
+	assert_int_equal(parse("--driver core"), OPTIONS_RUN);
+	assert_int_equal(o.driver, OPTIONS_CORE);
 	assert_int_equal(o.irq, OPTIONS_MSIX_EACH);
 	assert_int_equal(o.net, OPTIONS_USER);
 	assert_int_equal(o.bytes, 64u << 20);
@@ -80,10 +86,44 @@ static void all_options(void **state)
 	assert_string_equal(o.json, "-");
 	assert_true(o.verbose);
 
-	assert_int_equal(parse("--qemu /x/qemu --irq poll"), OPTIONS_RUN);
+	assert_int_equal(parse("--driver core --qemu /x/qemu --irq poll"), OPTIONS_RUN);
 	assert_string_equal(o.qemu, "/x/qemu");
 	assert_int_equal(parse("--help --wrong"), OPTIONS_HELP);
 	assert_int_equal(parse("-V"), OPTIONS_VERSION);
+}
+
+/* What only one of the drivers has. */
+static void of_one_driver(void **state)
+{
+	(void)state;
+	assert_int_equal(parse("--release 10.6 --package x.pkg --boot-args vio_log=3"),
+			 OPTIONS_RUN);
+	assert_int_equal(o.release, 6);
+	assert_string_equal(o.package, "x.pkg");
+	assert_string_equal(o.boot_args, "vio_log=3");
+	assert_int_equal(parse("--driver kext --release=10.15 --irq intx --net user"), OPTIONS_RUN);
+	assert_int_equal(o.release, 15);
+	assert_int_equal(o.irq, OPTIONS_INTX);
+	assert_int_equal(parse("--kdp 41139"), OPTIONS_RUN);
+	assert_int_equal(o.kdp_port, 41139);
+	assert_int_equal(o.net, OPTIONS_USER);
+	wrong("--kdp 41139 --net tap", "--net user");
+	wrong("--kdp 0", "--kdp");
+	wrong("--package=", "empty");
+	wrong("--irq poll", "--driver core");
+	wrong("--irq msix-each", "--driver core");
+	wrong("--features -tso4", "--driver core");
+	wrong("--driver core --irq auto", "--driver kext");
+	wrong("--driver core --release 10.6", "--driver kext");
+	wrong("--driver core --kdp 1", "--driver kext");
+	wrong("--driver core --boot-args x", "--driver kext");
+	wrong("--driver core --package x", "--driver kext");
+	wrong("--release 10.5", "10.6 to 10.15");
+	wrong("--release 10.16", "10.6 to 10.15");
+	wrong("--release 10.", "10.6 to 10.15");
+	wrong("--release 10.6.8", "10.6 to 10.15");
+	wrong("--release 13", "10.6 to 10.15");
+	wrong("--release 10.-9", "10.6 to 10.15");
 }
 
 static void numbers(void **state)
@@ -105,6 +145,10 @@ static void numbers(void **state)
 	wrong("--port 65536", "--port");
 	wrong("--port 80K", "--port");
 	wrong("--port http", "--port");
+	assert_int_equal(parse("--idle 0"), OPTIONS_RUN);
+	assert_int_equal(parse("--idle 15"), OPTIONS_RUN);
+	assert_int_equal(o.idle_s, 15);
+	wrong("--idle -1", "--idle");
 	wrong("--timeout 0", "--timeout");
 	wrong("--timeout 1.5", "--timeout");
 }
@@ -114,10 +158,9 @@ static void words(void **state)
 	(void)state;
 	wrong("--transport mmio", "modern, transitional, legacy");
 	wrong("--machine microvm", "pc, q35");
-	wrong("--irq edge", "intx, msix, msix-each, poll");
-	wrong("--net bridge", "user, tap");
-	wrong("--driver kext", "does not exist yet");
-	wrong("--driver other", "core, kext");
+	wrong("--irq edge", "intx, msix, msix-each, poll, auto");
+	wrong("--net bridge", "user, tap, auto");
+	wrong("--driver other", "kext, core");
 	wrong("--nonsense", "--nonsense");
 	wrong("-x", "-x");
 	wrong("--irq", "--irq needs a value");
@@ -147,38 +190,40 @@ static void interrupts(void **state)
 	assert_int_equal(parse("--no-msix"), OPTIONS_RUN);
 	assert_int_equal(o.irq, OPTIONS_INTX);
 	assert_true(o.no_msix);
-	assert_int_equal(parse("--irq poll --no-msix"), OPTIONS_RUN);
+	assert_int_equal(parse("--driver core --irq poll --no-msix"), OPTIONS_RUN);
 	assert_int_equal(o.irq, OPTIONS_POLL);
 	wrong("--no-msix --irq msix", "exclude");
-	wrong("--irq msix-each --no-msix", "exclude");
+	wrong("--driver core --irq msix-each --no-msix", "exclude");
 }
 
 static void features(void **state)
 {
 	(void)state;
-	assert_int_equal(parse("--features -mrg_rxbuf,+event_idx,csum"), OPTIONS_RUN);
+	assert_int_equal(parse("--driver core --features -mrg_rxbuf,+event_idx,csum"), OPTIONS_RUN);
 	assert_int_equal(o.features_off, VIRTIO_BIT(VIRTIO_NET_F_MRG_RXBUF));
 	assert_int_equal(o.features_needed,
 			 VIRTIO_BIT(VIRTIO_F_EVENT_IDX) | VIRTIO_BIT(VIRTIO_NET_F_CSUM));
 
-	assert_int_equal(parse("--features=-VIRTIO_NET_F_Host_TSO4,virtio_f_indirect_desc"),
-			 OPTIONS_RUN);
+	assert_int_equal(
+		parse("--driver core --features=-VIRTIO_NET_F_Host_TSO4,virtio_f_indirect_desc"),
+		OPTIONS_RUN);
 	assert_int_equal(o.features_off, VIRTIO_BIT(VIRTIO_NET_F_HOST_TSO4));
 	assert_int_equal(o.features_needed, VIRTIO_BIT(VIRTIO_F_INDIRECT_DESC));
 
-	assert_int_equal(parse("--features -tso4,-lro --features -ctrl_vq"), OPTIONS_RUN);
+	assert_int_equal(parse("--driver core --features -tso4,-lro --features -ctrl_vq"),
+			 OPTIONS_RUN);
 	assert_int_equal(o.features_off, VIRTIO_BIT(VIRTIO_NET_F_HOST_TSO4) |
 						 VIRTIO_BIT(VIRTIO_NET_F_GUEST_TSO4) |
 						 VIRTIO_BIT(VIRTIO_NET_F_GUEST_TSO6) |
 						 VIRTIO_BIT(VIRTIO_NET_F_CTRL_VQ));
 
-	wrong("--features warp", "'warp'");
-	wrong("--features -", "no feature ''");
-	wrong("--features mac,,status", "no feature ''");
-	wrong("--features mac,", "comma");
-	wrong("--features -mac,+mac", "both");
-	wrong("--features -version_1", "--transport");
-	wrong("--features "
+	wrong("--driver core --features warp", "'warp'");
+	wrong("--driver core --features -", "no feature ''");
+	wrong("--driver core --features mac,,status", "no feature ''");
+	wrong("--driver core --features mac,", "comma");
+	wrong("--driver core --features -mac,+mac", "both");
+	wrong("--driver core --features -version_1", "--transport");
+	wrong("--driver core --features "
 	      "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
 	      "no feature");
 }
@@ -229,11 +274,12 @@ static void files(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(defaults),   cmocka_unit_test(all_options),
-		cmocka_unit_test(numbers),    cmocka_unit_test(words),
-		cmocka_unit_test(queue_size), cmocka_unit_test(interrupts),
-		cmocka_unit_test(features),   cmocka_unit_test(names_round_trip),
-		cmocka_unit_test(files),      cmocka_unit_test(card),
+		cmocka_unit_test(defaults),	 cmocka_unit_test(all_options),
+		cmocka_unit_test(numbers),	 cmocka_unit_test(words),
+		cmocka_unit_test(queue_size),	 cmocka_unit_test(interrupts),
+		cmocka_unit_test(features),	 cmocka_unit_test(names_round_trip),
+		cmocka_unit_test(files),	 cmocka_unit_test(card),
+		cmocka_unit_test(of_one_driver),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

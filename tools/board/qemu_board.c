@@ -91,6 +91,10 @@ static void op_cfg_write(void *p, unsigned off, unsigned width, uint32_t val)
 	struct qemu_board_fn *fn = p;
 
 	lock_fn(fn);
+	/* The INTx disable bit is ours (board.h): who writes back what it read must not undo it. */
+	if (off == PCI_COMMAND && width >= 2)
+		val = (val & ~PCI_COMMAND_INTX_OFF) |
+		      (qemu_pci_ops.cfg_read(fn->f, off, 2) & PCI_COMMAND_INTX_OFF);
 	qemu_pci_ops.cfg_write(fn->f, off, width, val);
 	unlock_fn(fn);
 }

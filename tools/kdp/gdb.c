@@ -16,6 +16,7 @@
 #include "tools/kdp/rsp.h"
 
 #define GDB_INTERRUPT 3
+#define GDB_NO_DIGIT  0x100u /* no sum has this bit */
 
 struct gdb {
 	struct rsp rsp;
@@ -25,7 +26,8 @@ struct gdb {
 	enum { GDB_IDLE, GDB_BODY, GDB_ESCAPED, GDB_SUM1, GDB_SUM2 } at;
 	uint8_t in[2 * RSP_PACKET_MAX];
 	size_t len;
-	uint8_t sum, want;
+	uint8_t sum;
+	unsigned want;		       /* the sum that the packet says it has */
 	char last[2 * RSP_PACKET_MAX]; /* as sent, for a gdb that did not understand */
 	size_t last_len;
 };
@@ -113,11 +115,16 @@ static void gdb_packet(struct gdb *g)
 	}
 }
 
-static int gdb_hex(uint8_t ch)
+/* The value of a digit; anything else spoils the sum it is part of, as it should. */
+static unsigned gdb_hex(uint8_t ch)
 {
 	if (ch >= '0' && ch <= '9')
-		return ch - '0';
-	return ch >= 'a' && ch <= 'f' ? ch - 'a' + 10 : -1;
+		return ch - (unsigned)'0';
+	if (ch >= 'a' && ch <= 'f')
+		return ch - (unsigned)'a' + 10;
+	if (ch >= 'A' && ch <= 'F')
+		return ch - (unsigned)'A' + 10;
+	return GDB_NO_DIGIT;
 }
 
 static void gdb_byte(struct gdb *g, uint8_t ch)
@@ -151,13 +158,13 @@ static void gdb_byte(struct gdb *g, uint8_t ch)
 		g->at = GDB_BODY;
 		break;
 	case GDB_SUM1:
-		g->want = (uint8_t)(gdb_hex(ch) << 4);
+		g->want = gdb_hex(ch) << 4;
 		g->at = GDB_SUM2;
 		return;
 	case GDB_SUM2:
 		g->at = GDB_IDLE;
 		if (!g->rsp.no_ack) {
-			bool good = (uint8_t)(g->want | gdb_hex(ch)) == g->sum;
+			bool good = (g->want | gdb_hex(ch)) == g->sum;
 
 			gdb_write(g, good ? "+" : "-", 1);
 			if (!good)

@@ -588,7 +588,7 @@ int kdp_client_wait(struct kdp_client *c, unsigned timeout_ms, struct kdp_client
 
 int kdp_client_step(struct kdp_client *c, unsigned timeout_ms, struct kdp_client_exception *e)
 {
-	uint64_t regs[KDP_CLIENT_REGS];
+	uint64_t regs[KDP_CLIENT_REGS] = {0};
 	int rc = kdp_client_get_regs(c, regs);
 
 	if (rc)

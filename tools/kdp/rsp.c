@@ -115,9 +115,11 @@ static char *rsp_hex(char *out, const uint8_t *bytes, size_t n)
 static bool rsp_unhex(const char *text, uint8_t *bytes, size_t n)
 {
 	for (size_t i = 0; i < n; i++, text += 2) {
-		if (rsp_digit(text[0]) < 0 || rsp_digit(text[1]) < 0)
+		int high = rsp_digit(text[0]), low = rsp_digit(text[1]);
+
+		if (high < 0 || low < 0)
 			return false;
-		bytes[i] = (uint8_t)(rsp_digit(text[0]) << 4 | rsp_digit(text[1]));
+		bytes[i] = (uint8_t)(high << 4 | low);
 	}
 	return true;
 }

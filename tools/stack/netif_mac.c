@@ -1,11 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "tools/stack/netif_mac.h"
 
-#include <errno.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "common/cksum.h"
 #include "tools/stack/pcap.h"
@@ -17,7 +14,6 @@
 #define PBUF_MAX    65535u
 #define TURN_BUDGET 256u
 #define STATE_US    20000u
-#define SPIN_US	    30u
 
 /* One received packet inside of lwIP: gone when the last of its pbufs is. */
 struct rx_packet {
@@ -57,11 +53,8 @@ struct netif_mac {
 	uint64_t next_state;
 	bool added;
 
-	pthread_mutex_t lock; /* for all below */
-	pthread_cond_t filled;
 	struct __mbuf *queue[QUEUE];
 	unsigned head, tail; /* taken from, put to; tail - head waiting */
-	bool waiting;
 	uint64_t overruns;
 };
 
@@ -215,67 +208,38 @@ static bool netif_mac_send(void *nic, const void *frame, size_t len)
 	return mac_if_send(nm->p.ifp, &send) == 0;
 }
 
-/* ---- receive: the Mac's side ---- */
+/* ---- receive: the Mac's side, inside of mac_if_wait() ---- */
 
 static void netif_mac_input(void *arg, struct __mbuf *packet)
 {
 	struct netif_mac *nm = arg;
-	bool full;
 
-	pthread_mutex_lock(&nm->lock);
-	full = nm->tail - nm->head == QUEUE;
-	if (full)
+	if (nm->tail - nm->head == QUEUE) {
 		nm->overruns++;
-	else
-		nm->queue[nm->tail++ % QUEUE] = packet;
-	if (nm->waiting) {
-		nm->waiting = false;
-		pthread_cond_signal(&nm->filled);
-	}
-	pthread_mutex_unlock(&nm->lock);
-	if (full)
 		mac_packet_free(packet);
+		return;
+	}
+	nm->queue[nm->tail++ % QUEUE] = packet;
 }
 
 static struct __mbuf *netif_mac_next(struct netif_mac *nm)
 {
-	struct __mbuf *packet = NULL;
-
-	pthread_mutex_lock(&nm->lock);
-	if (nm->head != nm->tail)
-		packet = nm->queue[nm->head++ % QUEUE];
-	pthread_mutex_unlock(&nm->lock);
-	return packet;
+	return nm->head != nm->tail ? nm->queue[nm->head++ % QUEUE] : NULL;
 }
 
-static bool netif_mac_waiting(const struct netif_mac *nm)
+static void netif_mac_poll(void *nic)
 {
-	return __atomic_load_n(&nm->tail, __ATOMIC_RELAXED) !=
-	       __atomic_load_n(&nm->head, __ATOMIC_RELAXED);
+	struct netif_mac *nm = nic;
+
+	(void)mac_if_wait(nm->p.ifp, nm->p.pci, 0);
 }
 
 static void netif_mac_wait(void *nic, uint32_t timeout_us)
 {
 	struct netif_mac *nm = nic;
-	uint64_t end = stack_now() + SPIN_US;
-	struct timespec until;
 
-	while (stack_now() < end) {
-		if (netif_mac_waiting(nm))
-			return;
-	}
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_nsec += (long)timeout_us * 1000;
-	until.tv_sec += until.tv_nsec / 1000000000;
-	until.tv_nsec %= 1000000000;
-	pthread_mutex_lock(&nm->lock);
-	nm->waiting = true;
-	while (nm->waiting && nm->head == nm->tail) {
-		if (pthread_cond_timedwait(&nm->filled, &nm->lock, &until) == ETIMEDOUT)
-			break;
-	}
-	nm->waiting = false;
-	pthread_mutex_unlock(&nm->lock);
+	if (nm->head == nm->tail)
+		(void)mac_if_wait(nm->p.ifp, nm->p.pci, timeout_us);
 }
 
 /* ---- receive: lwIP's side ---- */
@@ -501,11 +465,6 @@ static const char *netif_mac_why(void *nic)
 	return mac_if_gone(nm->p.ifp) ? "the interface is gone" : NULL;
 }
 
-static void netif_mac_poll(void *nic)
-{
-	(void)nic;
-}
-
 static int netif_mac_start(void *nic)
 {
 	struct netif_mac *nm = nic;
@@ -567,8 +526,6 @@ static unsigned netif_mac_destroy(void *nic)
 		nm->packets = of->next_free;
 		free(of);
 	}
-	pthread_cond_destroy(&nm->filled);
-	pthread_mutex_destroy(&nm->lock);
 	free(nm);
 	return 0;
 }
@@ -610,16 +567,10 @@ int netif_mac_create(struct netif_mac **out, const struct netif_mac_params *para
 		     const struct stack_params *stack)
 {
 	struct netif_mac *nm = calloc(1, sizeof(*nm));
-	pthread_condattr_t attr;
 
 	if (!nm)
 		return VIO_ENOMEM;
 	nm->p = *params;
-	pthread_mutex_init(&nm->lock, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&nm->filled, &attr);
-	pthread_condattr_destroy(&attr);
 	stack_init();
 	stack_lock();
 	mac_if_state(nm->p.ifp, &nm->state);

@@ -6,12 +6,13 @@
  * checksum assist, the field holds the pseudo header's sum and the packet asks for it; where it
  * has TSO, tso.h joins what lwIP cut. Data is copied once, into mbufs.
  *
- * Receive. The Mac's input thread puts packets into a queue and wakes the loop. They are not
- * copied: each mbuf of a packet becomes a custom pbuf that refers to it. lwIP verifies checksums
- * itself, always; those of packets that the driver vouches for are written first, as the field may
- * be unfinished (the other side left it to its card).
+ * Receive. The stack's loop takes packets itself (mac_if_wait) and is, while it has nothing to do,
+ * the processor that the card interrupts. They are not copied: each mbuf of a packet becomes a
+ * custom pbuf that refers to it. lwIP verifies checksums itself, always; those of packets that the
+ * driver vouches for are written first, as the field may be unfinished (the other side left it to
+ * its card).
  *
- * All of it but the queue runs under lwIP's core lock.
+ * All of it but taking packets from the Mac runs under lwIP's core lock.
  */
 #ifndef STACK_NETIF_MAC_H
 #define STACK_NETIF_MAC_H
@@ -23,6 +24,7 @@ struct netif_mac;
 
 struct netif_mac_params {
 	struct mac_if *ifp;
+	struct mac_pci *pci; /* its card; 0: others see to its interrupts */
 	struct stack *stack;
 	bool no_tso;
 	struct pcap *pcap;					    /* NULL: none */

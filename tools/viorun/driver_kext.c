@@ -97,7 +97,10 @@ static void kext_list(struct driver_env *env)
 	for (unsigned i = 0; i < RESULTS_KEXTS && mac_kext_info(i, &info); i++) {
 		struct results_kext *to = &r->kexts[r->n_kexts++];
 
-		(void)snprintf(to->name, sizeof(to->name), "%s", info.identifier);
+		const char *dot = strrchr(info.identifier, '.');
+
+		(void)snprintf(to->identifier, sizeof(to->identifier), "%s", info.identifier);
+		(void)snprintf(to->name, sizeof(to->name), "%s", dot ? dot + 1 : info.identifier);
 		(void)snprintf(to->version, sizeof(to->version), "%s", info.version);
 		(void)snprintf(to->sha256, sizeof(to->sha256), "%s", info.sha256);
 		report_line(env->rp, i ? "" : "kexts", "%s %s, SHA-256 %.16s...", to->name,
@@ -108,6 +111,7 @@ static void kext_list(struct driver_env *env)
 static bool kext_load(struct driver_env *env, struct driver_kext *k)
 {
 	char path[512], why[256] = "";
+	int err;
 
 	if (!package_open(&k->package, env->o->package, env->o->release) ||
 	    !package_kext(&k->package, NET_KEXT, path, sizeof(path))) {
@@ -116,7 +120,9 @@ static bool kext_load(struct driver_env *env, struct driver_kext *k)
 	}
 	report_line(env->rp, "package", "%s%s%s", k->package.from,
 		    k->package.component[0] ? ", component " : "", k->package.component);
-	if (mac_kext_load(path, why, sizeof(why)) != 0)
+	err = mac_kext_load(path, why, sizeof(why));
+	package_close(&k->package); /* it is in memory now */
+	if (err)
 		return driver_fail(env, "kextload: %s", why);
 	kext_list(env);
 	if (!mac_quiet(QUIET_MS))
@@ -185,6 +191,7 @@ static bool kext_interface(struct driver_env *env, struct driver_kext *k)
 		return driver_fail(env, "the driver did not bring an interface; -v shows its log");
 	kext_info(env, k);
 	p.ifp = k->ifp;
+	p.pci = k->pci;
 	p.event = kext_event;
 	p.arg = env;
 	sp.stop = env->stop;
@@ -299,6 +306,16 @@ static void *kext_stopped(void *arg)
 	return NULL;
 }
 
+/* What a debugger needs to find its way: addresses in the kexts' link maps count from these. */
+static void kext_addresses(struct driver_env *env)
+{
+	struct mac_kext_info info;
+
+	for (unsigned i = 0; mac_kext_info(i, &info); i++)
+		report_line(env->rp, "", "%s is at 0x%llx", info.identifier,
+			    (unsigned long long)info.address);
+}
+
 static bool kext_debug(struct driver_env *env, unsigned timeout_ms)
 {
 	struct kext_stop stop = {.timeout_ms = timeout_ms};
@@ -307,9 +324,11 @@ static bool kext_debug(struct driver_env *env, unsigned timeout_ms)
 	mac_kdp_address(env->r->lease.address);
 	if (pthread_create(&thread, NULL, kext_stopped, &stop) != 0)
 		return driver_fail(env, "no thread for the debugger");
-	report_line(env->rp, "debugger",
-		    "everything stands still: attach with build/tools/kdp/kdp 127.0.0.1:%u",
-		    env->o->kdp_port);
+	report_line(env->rp, "debugger", "everything stands still for at most %u s: attach with",
+		    timeout_ms / 1000);
+	report_line(env->rp, "", "build/tools/kdp/kdp 127.0.0.1:%u", env->o->kdp_port);
+	report_line(env->rp, "", "and let it go on with the command detach");
+	kext_addresses(env);
 	while (!stop.over && !*env->stop) {
 		const struct timespec nap = {.tv_nsec = 20000000};
 
@@ -324,7 +343,7 @@ static bool kext_debug(struct driver_env *env, unsigned timeout_ms)
 	(void)pthread_join(thread, NULL);
 	if (stop.result)
 		return driver_fail(env, "debugger: %s",
-				   stop.result == -ETIMEDOUT ? "nobody attached and let go in time"
+				   stop.result == -ETIMEDOUT ? "nobody let it go on in time"
 							     : strerror(-stop.result));
 	report_line(env->rp, "debugger", "gone, everything runs again");
 	return true;

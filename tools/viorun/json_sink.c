@@ -103,10 +103,13 @@ static json_t *json_sink_kexts(const struct results *r)
 {
 	json_t *all = json_array();
 
-	for (unsigned i = 0; i < r->n_kexts; i++)
-		json_array_append_new(all,
-				      json_pack("{ss ss ss}", "name", r->kexts[i].name, "version",
-						r->kexts[i].version, "sha256", r->kexts[i].sha256));
+	for (unsigned i = 0; i < r->n_kexts; i++) {
+		const struct results_kext *k = &r->kexts[i];
+
+		json_array_append_new(all, json_pack("{ss ss ss ss}", "name", k->name, "identifier",
+						     k->identifier, "version", k->version, "sha256",
+						     k->sha256));
+	}
 	return all;
 }
 
@@ -116,7 +119,6 @@ static void json_sink_mac(json_t *o, const struct results *r)
 	const struct results_mac *m = &r->mac;
 
 	json_object_set_new(o, "release", json_sprintf("10.%u", r->o->release));
-	json_object_set_new(o, "kexts", json_sink_kexts(r));
 	json_object_set_new(o, "interface",
 			    json_pack("{ss ss sI sI sI sI sI sI si si}", "name", m->interface,
 				      "media", m->media, "tso", (json_int_t)m->tx_tso, "checksums",
@@ -161,6 +163,7 @@ static json_t *json_sink_results(const struct results *r)
 				      (json_int_t)r->leaks.dma_bytes, "private_bytes",
 				      (json_int_t)r->leaks.private_bytes));
 	json_object_set_new(o, "link_toggled", json_boolean(r->link_toggled));
+	json_object_set_new(o, "kexts", json_sink_kexts(r));
 	if (r->n_kexts)
 		json_sink_mac(o, r);
 	json_object_set_new(o, "seconds", json_real(r->seconds));

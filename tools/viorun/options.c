@@ -29,8 +29,7 @@ const char options_help[] =
 	"  --package PATH         kext: an installer package, or a folder with the kexts in it\n"
 	"                         (default: the package in the build folder)\n"
 	"  --boot-args TEXT       kext: as in nvram boot-args, e.g. \"vio_log=3 vio_irq=intx\"\n"
-	"  --kdp PORT             kext: at the end stop in the kernel debugger and wait for one "
-	"on\n"
+	"  --kdp PORT             kext: before the transfers stop in the kernel debugger, on\n"
 	"                         this UDP port (see build/tools/kdp/kdp --help); needs --net "
 	"user\n"
 	"  --transport T          modern (default), transitional, legacy\n"
@@ -54,8 +53,9 @@ const char options_help[] =
 	"  --features LIST        core: comma-separated, names of the specification: -name is not\n"
 	"                         used, +name or name must be there; e.g. -mrg_rxbuf,+event_idx\n"
 	"  --bytes N[K|M|G]       size of each transfer (default 64M)\n"
+	"  --idle S               seconds to stand still before each transfer (default 0)\n"
 	"  --port N               TCP port of the server on this side (default: any free one)\n"
-	"  --timeout S            seconds for the whole run (default 55)\n"
+	"  --timeout S            seconds for the whole run (default 55; with --kdp 600)\n"
 	"  --pcap FILE            write all frames, as the driver sees them\n"
 	"  --json FILE            write the results; - is standard output, and then nothing else "
 	"is\n"
@@ -311,6 +311,7 @@ enum options_code {
 	O_FEATURES,
 	O_CARD,
 	O_BYTES,
+	O_IDLE,
 	O_PORT,
 	O_TIMEOUT,
 	O_PCAP,
@@ -333,6 +334,7 @@ static const struct option options_long[] = {
 	{"features", required_argument, NULL, O_FEATURES},
 	{"card", required_argument, NULL, O_CARD},
 	{"bytes", required_argument, NULL, O_BYTES},
+	{"idle", required_argument, NULL, O_IDLE},
 	{"port", required_argument, NULL, O_PORT},
 	{"timeout", required_argument, NULL, O_TIMEOUT},
 	{"pcap", required_argument, NULL, O_PCAP},
@@ -393,6 +395,10 @@ static bool options_one(struct options *o, int code, const char *value)
 		return options_card(o, value);
 	case O_BYTES:
 		return options_number(o, "bytes", value, true, 1, OPTIONS_BYTES_MAX, &o->bytes);
+	case O_IDLE:
+		ok = options_number(o, "idle", value, false, 0, OPTIONS_TIMEOUT_MAX, &n);
+		o->idle_s = (unsigned)n;
+		return ok;
 	case O_PORT:
 		ok = options_number(o, "port", value, false, 1, UINT16_MAX, &n);
 		o->port = (uint16_t)n;
@@ -521,5 +527,7 @@ enum options_result options_parse(struct options *o, int argc, char *const *argv
 				    argv[optind]);
 		return OPTIONS_WRONG;
 	}
+	if (o->kdp_port && !(given & UINT64_C(1) << O_TIMEOUT))
+		o->timeout_s = OPTIONS_KDP_S;
 	return options_agree(o, given) ? OPTIONS_RUN : OPTIONS_WRONG;
 }

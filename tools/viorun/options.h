@@ -16,6 +16,7 @@
 #define OPTIONS_BYTES	    (UINT64_C(64) << 20)
 #define OPTIONS_BYTES_MAX   (UINT64_C(1) << 40)
 #define OPTIONS_TIMEOUT_S   55u
+#define OPTIONS_KDP_S	    600u /* with somebody who debugs */
 #define OPTIONS_TIMEOUT_MAX 86400u
 #define OPTIONS_QUEUE_MIN   64u
 #define OPTIONS_QUEUE_MAX   1024u
@@ -61,6 +62,7 @@ struct options {
 	uint16_t port;	     /* 0: any */
 	uint64_t bytes;
 	unsigned timeout_s;
+	unsigned idle_s; /* before each transfer */
 	uint64_t features_off, features_needed;
 	const char *card; /* more properties for -device; NULL: none */
 	const char *pcap; /* NULL: none; these point into argv */

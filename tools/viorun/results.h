@@ -18,7 +18,7 @@
 
 /* A kext that was loaded: the bytes of its executable, as read. */
 struct results_kext {
-	char name[64], version[32], sha256[65];
+	char name[64], identifier[64], version[32], sha256[65];
 };
 
 /* What the simulated stack's side of the interface saw. */

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static bool tap_fail(char *err, size_t err_len, const char *what)
@@ -101,4 +102,30 @@ int tap_open(char *err, size_t err_len)
 		return fd;
 	(void)close(fd);
 	return -1;
+}
+
+bool tap_possible(char *err, size_t err_len)
+{
+	int pipes[2], status = 1;
+	ssize_t n = 0;
+	pid_t pid;
+
+	if (pipe2(pipes, O_CLOEXEC) < 0)
+		return tap_fail(err, err_len, "cannot try for a TAP");
+	pid = fork();
+	if (pid == 0) {
+		char why[160] = "";
+		int fd = tap_open(why, sizeof(why));
+
+		_exit(fd >= 0 ? 0 : write(pipes[1], why, strlen(why)) < 0 ? 2 : 1);
+	}
+	(void)close(pipes[1]);
+	if (pid > 0) {
+		n = read(pipes[0], err, err_len - 1);
+		while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+			continue;
+	}
+	(void)close(pipes[0]);
+	err[n > 0 ? n : 0] = '\0';
+	return pid > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }

@@ -9,6 +9,7 @@
 #ifndef VIORUN_TAP_H
 #define VIORUN_TAP_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -25,6 +26,12 @@
 	{                                                                                          \
 		255, 255, 255, 0                                                                   \
 	}
+
+/*
+ * Would tap_open work here? It is tried in a child, since there is no way back out of a namespace.
+ * False: err says why not.
+ */
+bool tap_possible(char *err, size_t err_len);
 
 /*
  * Move this process (one thread so far) to a fresh namespace and make the TAP there. Its

@@ -150,14 +150,15 @@ static bool viorun_tap(struct viorun *v)
 	char why[160];
 	int err;
 
-	v->tap_fd = tap_open(why, sizeof(why));
-	if (v->tap_fd < 0 && must)
-		return viorun_fail(v, EXIT_SYSTEM, "%s", why);
-	v->o.net = v->tap_fd < 0 ? OPTIONS_USER : OPTIONS_TAP;
-	if (v->tap_fd < 0) {
-		report_line(&v->rp, "network", "QEMU's own (%s)", why);
+	if (!must && !tap_possible(why, sizeof(why))) {
+		v->o.net = OPTIONS_USER;
+		report_line(&v->rp, "network", "QEMU's own, without offloads (%s)", why);
 		return true;
 	}
+	v->tap_fd = tap_open(why, sizeof(why));
+	if (v->tap_fd < 0)
+		return viorun_fail(v, EXIT_SYSTEM, "%s", why);
+	v->o.net = OPTIONS_TAP;
 	err = dhcpd_start(&v->dhcpd, TAP_NAME, host, guest, mask);
 	if (err)
 		return viorun_fail(v, EXIT_SYSTEM, "cannot serve DHCP on the TAP: %s",
@@ -290,6 +291,10 @@ static bool viorun_transfer(struct viorun *v, struct transfer *t, bool upload,
 		.arg = &v->rp,
 	};
 	memcpy(t->to, v->peer, 4);
+	if (v->o.idle_s &&
+	    stack_run(&v->s, NULL, NULL, viorun_until(v, v->o.idle_s * UINT64_C(1000000))) !=
+		    STACK_TIMEOUT)
+		return viorun_stack_fail(v, what);
 	v->driver->stats(&v->env, false, &before);
 	report_transfer_begin(&v->rp, what, t->bytes);
 	if (transfer_run(&v->s, t) != STACK_OK)
@@ -410,9 +415,9 @@ static bool viorun_close_files(struct viorun *v)
 static void viorun_go(struct viorun *v)
 {
 	static bool (*const steps[])(struct viorun * v) = {
-		viorun_files,  viorun_network, viorun_machine, viorun_driver,
-		viorun_link,   viorun_address, viorun_ping,    viorun_download,
-		viorun_upload, viorun_toggle,  viorun_debug,
+		viorun_files,	 viorun_network, viorun_machine, viorun_driver,
+		viorun_link,	 viorun_address, viorun_ping,	 viorun_debug,
+		viorun_download, viorun_upload,	 viorun_toggle,
 	};
 	bool good = true;
 

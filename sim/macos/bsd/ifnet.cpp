@@ -3,13 +3,18 @@
  * Interfaces of the stack: coming, going, input, counters.
  */
 #include <errno.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "sim/macos/bsd/ifnet.h"
+#include "sim/macos/pci/pci.h"
 
-#define WAIT_S 20
+#define WAIT_S		 20
+#define IDLE_SPIN_NS	 20000u
+#define IDLE_NAP_NS	 20000u
+#define IDLE_NAP_MOST_NS 200000u
 
 static pthread_mutex_t all_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t all_changed;
@@ -68,22 +73,39 @@ static void deliver(struct mac_if *ifp, mbuf_t m, mac_input *input, void *arg)
 	sim_mbuf_freem(m, "the stack");
 }
 
+/* With the lock: all that is there, to the callback; one thread at a time. */
+static unsigned deliver_all(struct mac_if *ifp, mac_input *input)
+{
+	void *to = ifp->input_arg;
+	mbuf_t list = ifp->in_head;
+	unsigned n = 0;
+
+	ifp->in_busy = true;
+	ifp->in_thread = pthread_self();
+	ifp->in_head = nullptr;
+	ifp->in_tail = &ifp->in_head;
+	pthread_mutex_unlock(&ifp->in_lock);
+	for (; list; n++) {
+		mbuf_t next = list->nextpkt;
+
+		deliver(ifp, list, input, to);
+		list = next;
+	}
+	pthread_mutex_lock(&ifp->in_lock);
+	ifp->in_busy = false;
+	pthread_cond_broadcast(&ifp->in_idle);
+	return n;
+}
+
 static void input_thread(void *arg)
 {
 	struct mac_if *ifp = static_cast<struct mac_if *>(arg);
 
 	pthread_mutex_lock(&ifp->in_lock);
-	ifp->in_thread = pthread_self();
 	for (;;) {
-		mbuf_t list = ifp->in_head;
-		mac_input *input = ifp->input;
-		void *to = ifp->input_arg;
+		bool mine = ifp->in_head && !(ifp->in_polled && !ifp->in_stop);
 
-		if (!list) {
-			if (ifp->in_busy) {
-				ifp->in_busy = false;
-				pthread_cond_broadcast(&ifp->in_idle);
-			}
+		if (!mine) {
 			if (ifp->in_stop)
 				break;
 			ifp->in_asleep = true;
@@ -91,17 +113,8 @@ static void input_thread(void *arg)
 			ifp->in_asleep = false;
 			continue;
 		}
-		ifp->in_busy = true;
-		ifp->in_head = nullptr;
-		ifp->in_tail = &ifp->in_head;
-		pthread_mutex_unlock(&ifp->in_lock);
-		while (list) {
-			mbuf_t next = list->nextpkt;
-
-			deliver(ifp, list, input, to);
-			list = next;
-		}
-		pthread_mutex_lock(&ifp->in_lock);
+		/* What nobody polled for any more is nobody's. */
+		deliver_all(ifp, ifp->in_polled ? nullptr : ifp->input);
 	}
 	ifp->in_ended = true;
 	pthread_cond_broadcast(&ifp->in_idle);
@@ -110,7 +123,7 @@ static void input_thread(void *arg)
 
 void sim_ifnet_input(struct mac_if *ifp, mbuf_t head, mbuf_t tail, unsigned packets, size_t bytes)
 {
-	bool wake;
+	bool wake, polled;
 
 	pthread_mutex_lock(&ifp->lock);
 	if (sim_release_at_least(8))
@@ -121,11 +134,12 @@ void sim_ifnet_input(struct mac_if *ifp, mbuf_t head, mbuf_t tail, unsigned pack
 	pthread_mutex_lock(&ifp->in_lock);
 	*ifp->in_tail = head;
 	ifp->in_tail = &tail->nextpkt;
-	wake = ifp->in_asleep;
-	ifp->in_asleep = false; /* one wake-up per burst */
+	polled = ifp->in_polled;
+	wake = polled ? ifp->in_napping : ifp->in_asleep;
+	ifp->in_asleep = ifp->in_napping = false; /* one wake-up per burst */
 	pthread_mutex_unlock(&ifp->in_lock);
 	if (wake)
-		pthread_cond_signal(&ifp->in_more);
+		pthread_cond_signal(polled ? &ifp->in_come : &ifp->in_more);
 }
 
 /* After this the callback that was there before does not run any more. */
@@ -137,6 +151,8 @@ void mac_if_input(struct mac_if *ifp, mac_input *input, void *arg)
 	pthread_mutex_lock(&ifp->in_lock);
 	ifp->input = input;
 	ifp->input_arg = arg;
+	ifp->in_polled = false;
+	pthread_cond_broadcast(&ifp->in_more);
 	while (ifp->in_busy && !pthread_equal(ifp->in_thread, pthread_self())) {
 		if (pthread_cond_timedwait(&ifp->in_idle, &ifp->in_lock, &end) == ETIMEDOUT)
 			sim_violation("mac_if_input: the input of %s never comes to rest",
@@ -144,6 +160,74 @@ void mac_if_input(struct mac_if *ifp, mac_input *input, void *arg)
 	}
 	pthread_mutex_unlock(&ifp->in_lock);
 	sim_exit();
+}
+
+/* With the lock, for up to ns: until something came. */
+static void sleep_for_input(struct mac_if *ifp, uint64_t ns)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_nsec += static_cast<long>(ns);
+	if (until.tv_nsec >= 1000000000) {
+		until.tv_sec++;
+		until.tv_nsec -= 1000000000;
+	}
+	ifp->in_napping = true;
+	pthread_cond_timedwait(&ifp->in_come, &ifp->in_lock, &until);
+	ifp->in_napping = false;
+}
+
+/*
+ * Looks at the card for a while, then now and then: a nap costs less, and a packet ends it. After
+ * an interrupt the processor is the work loop's.
+ */
+static unsigned wait_held(struct mac_if *ifp, struct mac_pci *pci, uint32_t timeout_us)
+{
+	uint64_t start = sim_now_ns(), now = start, nap = IDLE_NAP_NS, end;
+	unsigned n = 0;
+
+	end = start + timeout_us * UINT64_C(1000);
+	pthread_mutex_lock(&ifp->in_lock);
+	ifp->in_polled = true;
+	for (;;) {
+		bool taken;
+
+		if (ifp->in_head && !ifp->in_busy)
+			n = deliver_all(ifp, ifp->input);
+		if (n || now >= end)
+			break;
+		pthread_mutex_unlock(&ifp->in_lock);
+		taken = pci && sim_pci_take(pci);
+		if (!taken && now - start < IDLE_SPIN_NS)
+			sched_yield();
+		pthread_mutex_lock(&ifp->in_lock);
+		if (!ifp->in_head && (taken || now - start >= IDLE_SPIN_NS)) {
+			uint64_t ns = taken ? IDLE_NAP_MOST_NS : nap;
+
+			sleep_for_input(ifp, ns < end - now ? ns : end - now);
+			if (nap < IDLE_NAP_MOST_NS)
+				nap *= 2;
+		}
+		now = sim_now_ns();
+	}
+	pthread_mutex_unlock(&ifp->in_lock);
+	return n;
+}
+
+unsigned mac_if_wait(struct mac_if *ifp, struct mac_pci *pci, uint32_t timeout_us)
+{
+	unsigned n = 0;
+
+	sim_enter("mac_if_wait");
+	if (pci && timeout_us == 0)
+		sim_pci_take(pci);
+	if (sim_ifnet_hold(ifp)) {
+		n = wait_held(ifp, pci, timeout_us);
+		sim_ifnet_drop(ifp);
+	}
+	sim_exit();
+	return n;
 }
 
 void mac_if_tap(struct mac_if *ifp, mac_tap *tap, void *arg)
@@ -203,6 +287,7 @@ struct mac_if *sim_ifnet_attach(IONetworkInterface *netif, const char *name)
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_cond_init(&ifp->in_more, &attr);
 	pthread_cond_init(&ifp->in_idle, &attr);
+	pthread_cond_init(&ifp->in_come, &attr);
 	pthread_condattr_destroy(&attr);
 	pthread_rwlock_init(&ifp->tap_lock, nullptr);
 	ifp->dead = true; /* until it is published */

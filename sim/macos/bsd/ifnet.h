@@ -80,9 +80,10 @@ struct mac_if {
 
 	/* Input. */
 	pthread_mutex_t in_lock;
-	pthread_cond_t in_more, in_idle;
+	pthread_cond_t in_more, in_idle, in_come; /* the last for who polls */
 	mbuf_t in_head, *in_tail;
 	bool in_asleep, in_busy, in_stop, in_ended;
+	bool in_polled, in_napping; /* by mac_if_wait(), not the thread; which sleeps */
 	pthread_t in_thread;
 	mac_input *input;
 	void *input_arg;

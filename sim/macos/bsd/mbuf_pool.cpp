@@ -271,6 +271,7 @@ bool sim_mbuf_cluster(mbuf_t m, size_t size)
 		sim_violation("a cluster of %u bytes at %p was written to after it was freed, by "
 			      "a driver or by a device",
 			      c->size, static_cast<void *>(c->base));
+	sim_undefined(c->base, c->size);
 	c->refs = 1;
 	c->sum_len = 0;
 	m->ext = c;
@@ -345,6 +346,7 @@ mbuf_t sim_mbuf_get(bool header, const void *caller)
 	m->flags = header ? MBUF_PKTHDR : 0;
 	m->guard = header ? SIM_MBUF_SIZE - sim_mbuf_mhlen() : SIM_MBUF_HEAD;
 	memset(block + SIM_MBUF_HEAD, GUARD_BYTE, m->guard - SIM_MBUF_HEAD);
+	sim_undefined(block + m->guard, SIM_MBUF_SIZE - m->guard);
 	m->data = block + m->guard;
 	m->caller = caller;
 	m->kind = caller ? SIM_MBUF_DRIVERS : SIM_MBUF_SENT;

@@ -28,6 +28,9 @@ void sim_memory_boot(void);
 void sim_memory_halt(void);
 void sim_thread_call_halt(void);
 
+/* To valgrind, if it is watching: nobody has written this yet, whatever lies there. */
+void sim_undefined(const void *at, size_t len);
+
 /* strlcpy as kernels have it; Debian 12's C library does not. */
 extern "C" size_t sim_strlcpy(char *to, const char *from, size_t size);
 

@@ -26,6 +26,11 @@
 #define STALE 0xdd
 #define PAGE  4096u
 
+void sim_undefined(const void *at, size_t len)
+{
+	VALGRIND_MAKE_MEM_UNDEFINED(at, len);
+}
+
 /* Objects with static life may come and go before and after main(): these are never destroyed. */
 struct piece {
 	const char *kind;
@@ -179,7 +184,7 @@ static void *heap_alloc(const char *kind, size_t size, size_t align, const void 
 	if (posix_memalign(&p, align < 16 ? 16 : align, size) != 0)
 		return nullptr;
 	memset(p, FRESH, size);
-	VALGRIND_MAKE_MEM_UNDEFINED(p, size);
+	sim_undefined(p, size);
 	sim_born(kind, p, size, caller);
 	return p;
 }
@@ -266,10 +271,10 @@ void *sim_ram_alloc(size_t len, size_t align, uint64_t limit)
 	uint64_t want = (len + 63) & ~static_cast<uint64_t>(63), at = 0;
 	uint8_t *p = nullptr;
 
-	if (align < 64)
-		align = 64;
 	if (len == 0 || want < len || (align & (align - 1)))
 		return nullptr;
+	if (align < 64)
+		align = 64;
 	pthread_mutex_lock(&ram_lock);
 	for (auto it = ram_free ? ram_free->begin() : std::map<uint64_t, uint64_t>::iterator();
 	     ram_free && it != ram_free->end(); ++it) {
@@ -291,8 +296,10 @@ void *sim_ram_alloc(size_t len, size_t align, uint64_t limit)
 		break;
 	}
 	pthread_mutex_unlock(&ram_lock);
-	if (p)
+	if (p) {
 		memset(p, FRESH, len);
+		sim_undefined(p, len);
+	}
 	return p;
 }
 

@@ -90,10 +90,22 @@ static void park_signal(int)
 		park(slot);
 }
 
+/* Of all threads only the one that forks goes on in the child, where it has another number. */
+static void after_fork()
+{
+	for (auto &slot : slots) {
+		if (&slot == mine.slot)
+			slot.tid = static_cast<pid_t>(syscall(SYS_gettid));
+		else
+			slot.used = 0;
+	}
+}
+
 static void signal_setup()
 {
 	struct sigaction action;
 
+	pthread_atfork(nullptr, nullptr, after_fork);
 	memset(&action, 0, sizeof(action));
 	action.sa_handler = park_signal;
 	action.sa_flags = SA_RESTART;

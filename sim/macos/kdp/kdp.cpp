@@ -218,7 +218,13 @@ void kdp_serve_stop(struct kdp_entry *entry, uint32_t exception, uint32_t code)
 
 bool kdp_put_off(struct kdp_entry *entry)
 {
-	if (!entry->key || kdp_debugger_lock <= 0 || kdp_now() >= entry->deadline_ns)
+	if (kdp_debugger_lock <= 0)
+		return false;
+	if (entry->panic) {
+		entry->again = kdp_now() < entry->lock_ns && !sim_cpu()->debugger_lock;
+		return entry->again;
+	}
+	if (!entry->key || kdp_now() >= entry->deadline_ns)
 		return false;
 	__atomic_store_n(&kdp.pending, entry, __ATOMIC_SEQ_CST);
 	sim_log("kdp: the debugger lock is held; the stop waits for its release");
@@ -300,7 +306,6 @@ int mac_debugger(const char *why, unsigned timeout_ms)
 static int kdp_panic(const char *why, unsigned timeout_ms)
 {
 	struct kdp_entry entry = {};
-	uint64_t until = kdp_now() + (uint64_t)LOCK_WAIT_MS * 1000000u;
 
 	if (!kdp_enabled())
 		return -ENODEV;
@@ -308,12 +313,17 @@ static int kdp_panic(const char *why, unsigned timeout_ms)
 		sim_log("kdp: a panic while the debugger runs");
 		return -EBUSY;
 	}
-	while (kdp_debugger_lock > 0 && !sim_cpu()->debugger_lock && kdp_now() < until)
-		kdp_pause(IDLE_US);
 	entry.why = why;
 	entry.panic = true;
-	entry.deadline_ns = kdp_now() + (uint64_t)timeout_ms * 1000000u;
-	sim_debugger_trap(&entry);
+	entry.lock_ns = kdp_now() + (uint64_t)LOCK_WAIT_MS * 1000000u;
+	entry.deadline_ns = entry.lock_ns + (uint64_t)timeout_ms * 1000000u;
+	/* Only with the world stopped is it known for sure that nobody holds the lock. */
+	do {
+		if (entry.again)
+			kdp_pause(IDLE_US);
+		entry.again = false;
+		sim_debugger_trap(&entry);
+	} while (entry.again);
 	return entry.result;
 }
 

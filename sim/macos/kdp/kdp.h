@@ -36,7 +36,10 @@ struct kdp_entry {
 	bool panic;
 	bool key; /* may be put off until the debugger lock is free */
 	uint64_t deadline_ns;
-	int result; /* out: 0 or a negative errno */
+	uint64_t lock_ns; /* of a panic: until then for the holder of the lock */
+	/* Out: */
+	bool again; /* a panic that has to come again, for the lock was held */
+	int result; /* 0 or a negative errno */
 };
 
 /* Traps here, with the entry in the first argument's register. */

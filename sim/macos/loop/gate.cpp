@@ -17,6 +17,7 @@
 #include "sim/macos/loop/loop.h"
 
 #define SLICES 20u
+#define TURNS  100u
 
 struct sim_gate_sleeper {
 	struct sim_gate_sleeper *next;
@@ -89,6 +90,7 @@ static void own(struct sim_gate *gate, unsigned depth)
 
 	gate->owner_name = cpu->name;
 	gate->depth = depth;
+	__atomic_store_n(&gate->last, cpu, __ATOMIC_RELAXED);
 	gate->outer = cpu->gate;
 	cpu->gate = gate->name;
 	gates_held += depth;
@@ -116,15 +118,34 @@ static void wait_for(struct sim_gate *gate, const char *what)
 {
 	uint64_t slice = sim_gate_limit_ms * (1000000ULL / SLICES);
 
+	__atomic_add_fetch(&gate->waiting, 1, __ATOMIC_RELAXED);
 	for (unsigned i = 0; i < SLICES; i++) {
 		struct timespec until = in_ns(slice);
 
-		if (pthread_mutex_clocklock(&gate->lock, CLOCK_MONOTONIC, &until) == 0)
+		if (pthread_mutex_clocklock(&gate->lock, CLOCK_MONOTONIC, &until) == 0) {
+			__atomic_sub_fetch(&gate->waiting, 1, __ATOMIC_RELAXED);
 			return;
+		}
 	}
 	sim_violation("deadlock: %s in '%s' (holding %s) waits for the gate of %s, held by '%s'",
 		      what, sim_cpu()->name, sim_cpu()->gate ? sim_cpu()->gate : "no gate",
 		      gate->name, gate->owner_name ? gate->owner_name : "nobody");
+}
+
+/*
+ * Who had it last and wants it again at once lets those go first who wait: a plain mutex would be
+ * the same busy thread's for ever, as it is awake and they are not.
+ */
+static void let_others(const struct sim_gate *gate)
+{
+	const struct timespec nap = {0, 50000};
+
+	for (unsigned i = 0; i < TURNS; i++) {
+		if (!__atomic_load_n(&gate->waiting, __ATOMIC_RELAXED) ||
+		    __atomic_load_n(&gate->last, __ATOMIC_RELAXED) != sim_cpu())
+			return;
+		nanosleep(&nap, nullptr);
+	}
 }
 
 void sim_gate_close(struct sim_gate *gate, const char *what)
@@ -135,6 +156,7 @@ void sim_gate_close(struct sim_gate *gate, const char *what)
 		gates_held++;
 		return;
 	}
+	let_others(gate);
 	if (pthread_mutex_trylock(&gate->lock) != 0)
 		wait_for(gate, what);
 	own(gate, 1);

@@ -19,6 +19,8 @@ struct sim_gate {
 	const char *owner_name;
 	unsigned depth;
 	const char *outer;	/* what the owner held before */
+	struct sim_cpu *last;	/* who had it last, or has it */
+	unsigned waiting;	/* threads that wait for it */
 	struct sim_cpu *thread; /* the loop's; 0 before it runs and after it has ended */
 	bool dead;		/* the loop has been freed */
 	unsigned refs;

@@ -7,6 +7,7 @@
 
 #include "guest/ports/xnu/kpi/collections.h"
 #include "sim/macos/iokit/catalogue.h"
+#include "sim/macos/mac.h"
 
 extern "C" {
 const OSSymbol *gIONetworkFilterGroup;
@@ -18,6 +19,11 @@ OSData *sim_no_link_data;
 
 bool sim_stall_watch;
 bool sim_ring_guard;
+
+void mac_guard_rings(bool on)
+{
+	sim_ring_guard = on;
+}
 
 static void set_string(OSDictionary *table, const char *key, const char *value)
 {

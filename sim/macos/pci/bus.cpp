@@ -226,6 +226,12 @@ void mac_pci_remove(struct mac_pci *pci)
 	sim_exit();
 }
 
+/* Functions stay: one that has left takes part no more. */
+bool sim_pci_take(struct mac_pci *pci)
+{
+	return pci->irq && pci_irq_take(pci);
+}
+
 /* ---- on and off ---- */
 
 void sim_pci_boot(void)

@@ -9,6 +9,7 @@
 #define WAIT_US	       20000u /* in the board, before looking up again */
 #define PATIENCE_S     10     /* for a handler that must end */
 #define NAP_NS	       100000000
+#define REST_NS	       2000000 /* the thread leaves messages to a taker that was here so lately */
 #define STORM_CALLS    20000u
 #define STORM_NS       UINT64_C(1000000000)
 #define FIRST_MESSAGED 10 /* release that knows MSI-X */
@@ -36,6 +37,9 @@ struct pci_irq {
 	unsigned lines, messages; /* how many sources of each kind */
 	enum irq_kind on;	  /* in the device */
 	bool suspended, stop, running;
+	unsigned waiters;  /* for handlers to end */
+	bool asking;	   /* somebody is in the board */
+	uint64_t taken_at; /* pci_irq_take() was called */
 	bool told_lost;
 	uint64_t storm_since; /* the line has been high and unclaimed since then ... */
 	unsigned storm;	      /* ... and this often */
@@ -77,7 +81,8 @@ static void run(struct pci_irq *irq, struct irq_source *s)
 	sim_interrupt_end();
 	pthread_mutex_lock(&irq->lock);
 	s->active--;
-	pthread_cond_broadcast(&irq->changed);
+	if (irq->waiters)
+		pthread_cond_broadcast(&irq->changed);
 }
 
 /* [XNU-PCI-9] Disabling is lazy: the flag is all that keeps the line's handler from being called.
@@ -165,17 +170,48 @@ static bool idle(const struct pci_irq *irq)
 }
 
 /* Not for ever: at debugger level a source is enabled without a word. */
-static void nap(struct pci_irq *irq)
+static void nap(struct pci_irq *irq, long ns)
 {
 	struct timespec until;
 
 	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_nsec += NAP_NS;
+	until.tv_nsec += ns;
 	if (until.tv_nsec >= 1000000000) {
 		until.tv_sec++;
 		until.tv_nsec -= 1000000000;
 	}
 	pthread_cond_timedwait(&irq->changed, &irq->lock, &until);
+}
+
+/* With the lock: ask the board, and deliver what fired. */
+static bool ask(struct mac_pci *pci, struct pci_irq *irq, uint32_t timeout_us)
+{
+	enum irq_kind on = irq->on;
+	uint64_t fired;
+
+	irq->asking = true;
+	pthread_mutex_unlock(&irq->lock);
+	fired = pci_board_irq_wait(pci, timeout_us);
+	pthread_mutex_lock(&irq->lock);
+	/* Switched off or over meanwhile: what was on the way is gone. */
+	if (fired && irq->on == on && !irq->suspended && !irq->stop) {
+		if (on == IRQ_LINE)
+			deliver_line(pci, irq);
+		for (unsigned i = 0; on == IRQ_MESSAGE && i < irq->messages && irq->on == on; i++) {
+			if (fired >> i & 1)
+				deliver_message(pci, irq, i);
+		}
+	}
+	irq->asking = false;
+	if (irq->stop)
+		pthread_cond_broadcast(&irq->changed);
+	return fired != 0;
+}
+
+static bool has_taker(const struct pci_irq *irq)
+{
+	return irq->asking ||
+	       (irq->on == IRQ_MESSAGE && irq->taken_at && sim_now_ns() - irq->taken_at < REST_NS);
 }
 
 static void pump(void *arg)
@@ -185,31 +221,30 @@ static void pump(void *arg)
 
 	pthread_mutex_lock(&irq->lock);
 	while (!irq->stop) {
-		enum irq_kind on = irq->on;
-		uint64_t fired;
-
-		if (idle(irq)) {
-			nap(irq);
-			continue;
-		}
-		pthread_mutex_unlock(&irq->lock);
-		fired = pci_board_irq_wait(pci, WAIT_US);
-		pthread_mutex_lock(&irq->lock);
-		/* Switched off or over meanwhile: what was on the way is gone. */
-		if (!fired || irq->on != on || irq->suspended || irq->stop)
-			continue;
-		if (on == IRQ_LINE) {
-			deliver_line(pci, irq);
-			continue;
-		}
-		for (unsigned i = 0; i < irq->messages && irq->on == on; i++) {
-			if (fired >> i & 1)
-				deliver_message(pci, irq, i);
-		}
+		if (idle(irq))
+			nap(irq, NAP_NS);
+		else if (has_taker(irq))
+			nap(irq, REST_NS);
+		else
+			ask(pci, irq, WAIT_US);
 	}
 	irq->running = false;
 	pthread_cond_broadcast(&irq->changed);
 	pthread_mutex_unlock(&irq->lock);
+}
+
+bool pci_irq_take(struct mac_pci *pci)
+{
+	struct pci_irq *irq = pci->irq;
+	bool some = false;
+
+	sim_may_block("pci_irq_take");
+	pthread_mutex_lock(&irq->lock);
+	irq->taken_at = sim_now_ns();
+	if (!irq->asking && irq->on == IRQ_MESSAGE && !irq->suspended && !irq->stop)
+		some = ask(pci, irq, 0);
+	pthread_mutex_unlock(&irq->lock);
+	return some;
 }
 
 /* ---- on and off in the device; the lock is held ---- */
@@ -242,14 +277,15 @@ static bool switch_on(struct mac_pci *pci, struct pci_irq *irq)
 static bool wait_idle(struct pci_irq *irq, const struct irq_source *s)
 {
 	struct timespec until;
+	bool ok = true;
 
 	clock_gettime(CLOCK_REALTIME, &until);
 	until.tv_sec += PATIENCE_S;
-	while (s->active) {
-		if (pthread_cond_timedwait(&irq->changed, &irq->lock, &until) == ETIMEDOUT)
-			return false;
-	}
-	return true;
+	irq->waiters++;
+	while (s->active && ok)
+		ok = pthread_cond_timedwait(&irq->changed, &irq->lock, &until) != ETIMEDOUT;
+	irq->waiters--;
+	return ok;
 }
 
 /* ---- what the nub offers ---- */
@@ -419,7 +455,7 @@ void pci_irq_stop(struct mac_pci *pci)
 	pthread_mutex_lock(&irq->lock);
 	irq->stop = true;
 	pthread_cond_broadcast(&irq->changed);
-	while (irq->running)
+	while (irq->running || irq->asking)
 		pthread_cond_wait(&irq->changed, &irq->lock);
 	pthread_mutex_unlock(&irq->lock);
 }

@@ -7,7 +7,9 @@
  *
  * A nub has one source for the line, if the function has a pin, and after it one for each entry of
  * the MSI-X table, from the release on that supports it. A thread per function waits in the board
- * and calls handlers, at interrupt level; only INTx or MSI-X is on in the device at a time.
+ * and calls handlers, at interrupt level; only INTx or MSI-X is on in the device at a time. A
+ * program's thread that idles inside the kernel may take messages instead (pci_irq_take()): the
+ * way of a message is then as short as on a processor that was idle.
  *
  * The line is a level. A source that is disabled (softly: a flag) is not called, and the line is
  * looked at again when it is enabled. A line that stays high though its handler keeps returning
@@ -29,6 +31,12 @@ extern const struct sim_interrupt_ops pci_interrupt_ops; /* arg: struct mac_pci 
 void pci_irq_start(struct mac_pci *pci);
 /* Nothing is delivered any more when this returns; the thread has ended. */
 void pci_irq_stop(struct mac_pci *pci);
+/*
+ * Deliver the messages that are there, on this thread, if it may take an interrupt now; the
+ * function's own thread leaves them to whoever calls this, as long as it is called often. Not for
+ * the line. True: there were some.
+ */
+bool pci_irq_take(struct mac_pci *pci);
 /* Power off and on: the device forgets what was switched on, and is told again if `restored`. */
 void pci_irq_suspend(struct mac_pci *pci);
 void pci_irq_resume(struct mac_pci *pci, bool restored);

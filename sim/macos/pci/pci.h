@@ -16,4 +16,8 @@ void sim_pci_boot(void);
 /* Removes the functions that are still there. */
 void sim_pci_halt(void);
 
+struct mac_pci;
+/* Delivers the messages of a card that are there, on this thread, which idles; false: none. */
+bool sim_pci_take(struct mac_pci *pci);
+
 #endif
