@@ -41,8 +41,9 @@ build/.pkg: $(PKG_SOURCES)
 	@$(MAKE) pkg >build/.pkg.log 2>&1 || { cat build/.pkg.log; exit 1; }
 	@touch $@
 
-# What the tests see is the sanitizer build; the QEMU suite runs once more as people build it.
-TESTS = build-asan:all build:qemu
+# What the tests see is the sanitizer build. Suites that move much data run once more as people
+# build it, and valgrind needs a build without sanitizers.
+TESTS = build-asan:all build:qemu,plain,valgrind
 
 test: deps-test
 	@tools/runtests --gate -j $(J) $(if $(T),-k '$(T)') $(TESTS)
@@ -53,8 +54,9 @@ quick: deps-gate
 soak: deps-test
 	@tools/runtests -j $(J) $(if $(T),-k '$(T)') build-asan:soak
 
-bench: deps-bench
-	@tools/build.sh build bench/bench_model bench/bench_qemu
+bench: deps-bench kext
+	@tools/build.sh build bench/bench_model bench/bench_qemu bench/bench_mac bench/bench_guest \
+		tools/viorun/viorun
 	@bench/run $(ARGS)
 
 kext: deps-pkg
