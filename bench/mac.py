@@ -7,6 +7,7 @@ import re
 import statistics
 import subprocess
 import tempfile
+import textwrap
 
 from benchlib import (ROOT, command, fail, machine, plot, progress, quartiles, replace, table)
 
@@ -239,6 +240,10 @@ def notes(a, failures):
     return text
 
 
+def wrapped(text):
+    return '\n'.join(textwrap.wrap(text, 100))
+
+
 def report(a, out):
     if not os.path.isdir(os.path.join(a.build, 'kext', 'VirtioNet.kext')):
         fail('no kexts in the build folder: make kext')
@@ -266,5 +271,5 @@ def report(a, out):
     if a.docs:
         linux = f' The guest is Debian\'s Linux {version}.' if version else ''
         replace('mac-packets', f'{text_packets}\n\nMeasured on {machine()}.')
-        replace('mac', f'{text_tcp}\n\n{notes(a, failures)}')
-        replace('guest', f'{text_guests}\n\n{notes(a, failures)}{linux}')
+        replace('mac', f'{text_tcp}\n\n{wrapped(notes(a, failures))}')
+        replace('guest', f'{text_guests}\n\n{wrapped(notes(a, failures) + linux)}')
