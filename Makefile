@@ -38,7 +38,8 @@ run: deps-run build/.pkg
 PKG_SOURCES = $(shell find common wire guest packaging tools/kext tools/kextld tools/mkpkg \
 	-type f) meson.build
 build/.pkg: $(PKG_SOURCES)
-	@$(MAKE) pkg >build/.pkg.log 2>&1 || { cat build/.pkg.log; exit 1; }
+	@echo "building the kexts and their installer package"
+	@log=$$(mktemp); $(MAKE) pkg >$$log 2>&1 || { cat $$log; rm -f $$log; exit 1; }; rm -f $$log
 	@touch $@
 
 # What the tests see is the sanitizer build. Suites that move much data run once more as people
