@@ -38,7 +38,7 @@ run: deps-run build/.pkg
 PKG_SOURCES = $(shell find common wire guest packaging tools/kext tools/kextld tools/mkpkg \
 	-type f) meson.build
 build/.pkg: $(PKG_SOURCES)
-	@echo "building the kexts and their installer package"
+	@echo "building the kexts and their installer package" >&2
 	@log=$$(mktemp); $(MAKE) pkg >$$log 2>&1 || { cat $$log; rm -f $$log; exit 1; }; rm -f $$log
 	@touch $@
 
