@@ -19,6 +19,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "bench/frame.h"
 #include "common/cksum.h"
 #include "sim/macos/mac.h"
 #include "tests/lib/board_model.h"
@@ -53,38 +54,14 @@ __attribute__((noreturn)) static void fail(const char *what, const char *why)
 	exit(1);
 }
 
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
-}
-
-static void put16(uint8_t *p, uint32_t v)
-{
-	p[0] = (uint8_t)(v >> 8);
-	p[1] = (uint8_t)v;
-}
-
 /* A TCP segment, or many in one, to nobody in particular. */
 static void build_frame(struct bench *b)
 {
-	uint8_t *ip = b->frame + ETH_HLEN, *tcp = ip + 20;
+	uint8_t *ip = b->frame + ETH_HLEN;
 
-	memset(b->frame, 0xff, 6);
-	b->frame[6] = 2;
-	put16(b->frame + 12, ETH_TYPE_IPV4);
-	ip[0] = 0x45;
-	put16(ip + 2, b->size - ETH_HLEN);
-	ip[8] = 64;
-	ip[9] = IP_PROTO_TCP;
-	ip[12] = ip[16] = 10;
-	ip[19] = 2;
-	tcp[12] = 0x50;
-	tcp[13] = TCP_FLAG_ACK;
-	put16(tcp + 16,
-	      cksum_fold(cksum_pseudo4(ip + 12, ip + 16, IP_PROTO_TCP, b->size - ETH_HLEN - 20)));
+	bench_frame(b->frame, b->size);
+	bench_put16(ip + 20 + 16, cksum_fold(cksum_pseudo4(ip + 12, ip + 16, IP_PROTO_TCP,
+							   b->size - ETH_HLEN - 20)));
 	if (!b->gso)
 		return;
 	b->hdr = (struct model_hdr){
@@ -161,11 +138,11 @@ static void close_mac(struct bench *b)
 /* Whether so many packets have come, to the device or to the program; waits for them. */
 static void wait_for(struct bench *b, const volatile uint64_t *count, uint64_t want)
 {
-	uint64_t end = now_ns() + PATIENCE_MS * UINT64_C(1000000);
+	uint64_t end = bench_now_ns() + PATIENCE_MS * UINT64_C(1000000);
 	const struct timespec nap = {.tv_nsec = 20000};
 
 	while (__atomic_load_n(count, __ATOMIC_ACQUIRE) < want) {
-		if (now_ns() > end)
+		if (bench_now_ns() > end)
 			fail("packets got lost", b->rx ? "received" : "sent");
 		(void)nanosleep(&nap, NULL);
 	}
@@ -195,14 +172,14 @@ static uint64_t run_tx(struct bench *b, uint64_t *ns)
 		uint64_t t0;
 
 		hold(b, true);
-		t0 = now_ns();
+		t0 = bench_now_ns();
 		for (unsigned i = 0; i < batch; i++) {
 			int err = mac_if_send(b->ifp, &send);
 
 			if (err)
 				fail("mac_if_send", strerror(-err));
 		}
-		*ns += now_ns() - t0;
+		*ns += bench_now_ns() - t0;
 		hold(b, false);
 		sent += batch;
 		wait_for(b, &b->board.sent, before + sent);
@@ -227,12 +204,12 @@ static uint64_t run_rx(struct bench *b, uint64_t *ns)
 	uint64_t want = 0;
 
 	while (want < b->packets) {
-		uint64_t t0 = now_ns();
+		uint64_t t0 = bench_now_ns();
 
 		feed(b, batch);
 		want += batch;
 		wait_for(b, &b->received, want);
-		*ns += now_ns() - t0;
+		*ns += bench_now_ns() - t0;
 	}
 	return want;
 }

@@ -13,12 +13,12 @@
  *
  * Prints one JSON object on one line.
  */
+#include "bench/frame.h"
 #include "bench/port.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "wire/net.h"
 
@@ -43,36 +43,10 @@ struct bench {
 	struct model_hdr hdr;
 };
 
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
-}
-
-static void put16(uint8_t *p, uint32_t v)
-{
-	p[0] = (uint8_t)(v >> 8);
-	p[1] = (uint8_t)v;
-}
-
 /* A TCP segment to nobody in particular. */
 static void build_frame(struct bench *b)
 {
-	uint8_t *ip = b->frame + ETH_HLEN, *tcp = ip + 20;
-
-	memset(b->frame, 0xff, 6);
-	b->frame[6] = 2;
-	put16(b->frame + 12, ETH_TYPE_IPV4);
-	ip[0] = 0x45;
-	put16(ip + 2, b->size - ETH_HLEN);
-	ip[8] = 64;
-	ip[9] = IP_PROTO_TCP;
-	ip[12] = ip[16] = 10;
-	ip[19] = 2;
-	tcp[12] = 0x50;
-	tcp[13] = TCP_FLAG_ACK;
+	bench_frame(b->frame, b->size);
 	if (!b->gso)
 		return;
 	b->hdr = (struct model_hdr){
@@ -146,10 +120,10 @@ static uint64_t run_tx(struct bench *b, uint64_t *ns)
 		};
 	}
 	while (sent < b->packets) {
-		uint64_t t0 = now_ns();
+		uint64_t t0 = bench_now_ns();
 
 		sent += driver_tx_turn(b->port.net, t, BATCH);
-		*ns += now_ns() - t0;
+		*ns += bench_now_ns() - t0;
 		model_poll(b->port.model);
 	}
 	free(t);
@@ -169,9 +143,9 @@ static uint64_t run_rx(struct bench *b, uint64_t *ns)
 			if (model_receive_raw(b->port.model, hdr, b->frame, b->size) != MODEL_RX_OK)
 				break;
 		}
-		t0 = now_ns();
+		t0 = bench_now_ns();
 		seen += driver_rx_turn(b->port.net);
-		*ns += now_ns() - t0;
+		*ns += bench_now_ns() - t0;
 	}
 	return seen;
 }
