@@ -173,7 +173,7 @@ static void one_debugger_at_a_time(void **)
 	struct kdp_client *other = kdp_client_new();
 	struct kdp_client_info info;
 
-	assert_int_equal(kdp_client_open(other, "localhost", r.port, 0), 0);
+	assert_int_equal(kdp_client_open(other, "127.0.0.1", r.port, 0), 0);
 	kdp_client_timeout(other, 100);
 	good(kdp_client_connect(c));
 	good(kdp_client_get_info(c, &info));

@@ -81,7 +81,7 @@ static void gdb(const char *commands)
 
 	(void)snprintf(line, sizeof(line),
 		       "timeout 40 gdb -nx -batch -ex 'set debuginfod enabled off' "
-		       "-ex 'target remote :%u' %s 2>&1 </dev/null",
+		       "-ex 'target remote 127.0.0.1:%u' %s 2>&1 </dev/null",
 		       gdb_port, commands);
 	f = popen(line, "r");
 	assert_non_null(f);
