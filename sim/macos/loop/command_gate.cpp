@@ -22,7 +22,42 @@ struct IOCommandGate::ExpansionData {
 	unsigned waiting; /* for enable() */
 	unsigned running; /* actions */
 	bool removed;
+
+	static IOReturn perform(IOCommandGate *me, struct sim_gate *gate, const char *what,
+				const char *whose, Action theAction, void *arg0, void *arg1,
+				void *arg2, void *arg3);
 };
+
+/* Run the action; the gate is closed and retained on entry, open and let go of on return. */
+IOReturn IOCommandGate::ExpansionData::perform(IOCommandGate *me, struct sim_gate *gate,
+					       const char *what, const char *whose,
+					       Action theAction, void *arg0, void *arg1, void *arg2,
+					       void *arg3)
+{
+	struct ExpansionData *own = me->reserved;
+	IOReturn result;
+	bool forget;
+
+	me->retain(); /* the action may drop the last reference */
+	own->running++;
+	{
+		sim_called called(whose, sim_code(theAction));
+
+		result = theAction(me->owner, arg0, arg1, arg2, arg3);
+	}
+	own->running--;
+	forget = own->removed && !own->running && me->workLoop && sim_release_at_least(11);
+	if (forget) {
+		me->workLoop = nullptr;
+		own->gate = nullptr;
+	}
+	sim_gate_open(gate, what);
+	if (forget)
+		sim_gate_release(gate);
+	me->release();
+	sim_gate_release(gate);
+	return result;
+}
 
 IOCommandGate *IOCommandGate::commandGate(OSObject *owner, Action action)
 {
@@ -147,8 +182,6 @@ IOReturn IOCommandGate::runAction(Action theAction, void *arg0, void *arg1, void
 {
 	static const char what[] = "IOCommandGate::runAction";
 	struct sim_gate *gate = reserved->gate;
-	IOReturn result;
-	bool forget;
 
 	sim_may_block(what);
 	if (!theAction)
@@ -175,25 +208,8 @@ IOReturn IOCommandGate::runAction(Action theAction, void *arg0, void *arg1, void
 		sim_gate_release(gate);
 		return kIOReturnNotReady;
 	}
-	retain(); /* the action may drop the last reference; the bookkeeping here must not suffer */
-	reserved->running++;
-	{
-		sim_called called("an action of IOCommandGate::runAction", sim_code(theAction));
-
-		result = theAction(owner, arg0, arg1, arg2, arg3);
-	}
-	reserved->running--;
-	forget = reserved->removed && !reserved->running && workLoop && sim_release_at_least(11);
-	if (forget) {
-		workLoop = nullptr;
-		reserved->gate = nullptr;
-	}
-	sim_gate_open(gate, what);
-	if (forget)
-		sim_gate_release(gate);
-	release();
-	sim_gate_release(gate);
-	return result;
+	return ExpansionData::perform(this, gate, what, "an action of IOCommandGate::runAction",
+				      theAction, arg0, arg1, arg2, arg3);
 }
 
 /* [XNU-WL-18] Refused when anybody else is in: and that may be at any time, so also by chance. */
@@ -202,8 +218,6 @@ IOReturn IOCommandGate::attemptAction(Action theAction, void *arg0, void *arg1, 
 {
 	static const char what[] = "IOCommandGate::attemptAction";
 	struct sim_gate *gate = reserved->gate;
-	IOReturn result;
-	bool forget;
 
 	sim_may_block(what);
 	if (!theAction)
@@ -223,25 +237,8 @@ IOReturn IOCommandGate::attemptAction(Action theAction, void *arg0, void *arg1, 
 		return kIOReturnNotReady;
 	}
 	sim_gate_retain(gate);
-	retain();
-	reserved->running++;
-	{
-		sim_called called("an action of IOCommandGate::attemptAction", sim_code(theAction));
-
-		result = theAction(owner, arg0, arg1, arg2, arg3);
-	}
-	reserved->running--;
-	forget = reserved->removed && !reserved->running && workLoop && sim_release_at_least(11);
-	if (forget) {
-		workLoop = nullptr;
-		reserved->gate = nullptr;
-	}
-	sim_gate_open(gate, what);
-	if (forget)
-		sim_gate_release(gate);
-	release();
-	sim_gate_release(gate);
-	return result;
+	return ExpansionData::perform(this, gate, what, "an action of IOCommandGate::attemptAction",
+				      theAction, arg0, arg1, arg2, arg3);
 }
 
 /* [XNU-WL-19] Outside of the gate: refused, and from 10.14 a panic. */
