@@ -13,13 +13,14 @@
 set -u
 
 BUILD="gcc g++ libc6-dev make meson ninja-build pkg-config libjansson-dev liblwip-dev
-    libplist-dev nettle-dev libarchive-dev"
-RUN="qemu-system-x86 clang-16 llvm-16 zlib1g-dev"
+    libplist-dev nettle-dev libarchive-dev libuv1-dev libslirp-dev libyaml-dev libseccomp-dev"
+RUN="qemu-system-x86 clang-16 llvm-16 zlib1g-dev busybox-static"
 GATE="clang clang-format clang-tidy cppcheck libclang-rt-14-dev libcmocka-dev"
 PKG="clang-16 llvm-16 zlib1g-dev"
 TEST="tshark iproute2 procps gcovr libarchive-tools file duktape unzip llvm clang-19
-    gdb patch valgrind"
-BENCH="qemu-system-x86 valgrind"
+    gdb patch valgrind udhcpc isc-dhcp-client busybox-static iperf3 dnsutils socat strace mandoc
+    bash-completion"
+BENCH="qemu-system-x86 valgrind vde2 slirp4netns passt iperf3 iproute2"
 
 case "${1-}" in
 build) want="$BUILD" why="to build" ;;
