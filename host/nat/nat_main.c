@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The NAT worker's process: take the configuration, start libslirp, give up power, serve.
+ *
+ * It never outlives the daemon: it gets SIGKILL with it, and ends by itself when one of its two
+ * sockets does. Everything that needs a file is done before sandbox_enter().
+ */
+#include "host/netd/uplink_wire.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "host/nat/control.h"
+#include "host/nat/sandbox.h"
+
+#define CONFIG_WAIT_MS 10000
+#define FDS_MAX	       4096u
+
+struct process {
+	struct worker worker;
+	struct forwards forwards;
+	struct pollfd fds[FDS_MAX + 2];
+};
+
+static bool send_json(json_t *o)
+{
+	char text[NAT_MESSAGE_MAX];
+	size_t n = json_dumpb(o, text, sizeof(text), JSON_COMPACT);
+
+	json_decref(o);
+	if (n > sizeof(text))
+		return true;
+	/* A daemon that does not read its answers has no claim on them. */
+	return send(NAT_FD_CONTROL, text, n, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0 || errno == EAGAIN;
+}
+
+static bool take_config(struct nat_config *config, char *err, size_t err_len)
+{
+	struct pollfd p = {.fd = NAT_FD_CONTROL, .events = POLLIN};
+	char text[NAT_MESSAGE_MAX];
+	ssize_t n;
+
+	if (poll(&p, 1, CONFIG_WAIT_MS) != 1) {
+		snprintf(err, err_len, "no configuration came");
+		return false;
+	}
+	n = recv(NAT_FD_CONTROL, text, sizeof(text), 0);
+	if (n <= 0) {
+		snprintf(err, err_len, "no configuration came: %s",
+			 n ? strerror(errno) : "the daemon has gone");
+		return false;
+	}
+	return control_config(text, (size_t)n, config, err, err_len);
+}
+
+/* False: the daemon has gone. */
+static bool serve_control(struct process *p)
+{
+	char text[NAT_MESSAGE_MAX];
+	ssize_t n = recv(NAT_FD_CONTROL, text, sizeof(text), MSG_DONTWAIT);
+	json_t *answer;
+
+	if (n < 0)
+		return errno == EAGAIN || errno == EINTR;
+	if (!n)
+		return false;
+	answer = control_message(&p->worker, &p->forwards, text, (size_t)n);
+	return !answer || send_json(answer);
+}
+
+static bool turn(struct process *p)
+{
+	struct worker *w = &p->worker;
+	bool hold = port_backlog(&w->port) > PORT_HIGH;
+	unsigned n = 2;
+	int timeout = 1000, got;
+
+	p->fds[0] = (struct pollfd){.fd = NAT_FD_FRAMES, .events = POLLIN};
+	if (port_backlog(&w->port))
+		p->fds[0].events |= POLLOUT;
+	p->fds[1] = (struct pollfd){.fd = NAT_FD_CONTROL, .events = POLLIN};
+	slirp_nat_fill(w->slirp, p->fds, &n, &timeout, hold);
+	got = poll(p->fds, n, timeout);
+	if (got < 0 && errno != EINTR)
+		return false;
+	worker_tick(w);
+	slirp_nat_poll(w->slirp, got < 0);
+	if (got < 0)
+		return true;
+	if (w->kick)
+		worker_end(w);
+	if (p->fds[0].revents && !worker_read(w))
+		return false;
+	if (!port_flush(&w->port))
+		return false;
+	return !p->fds[1].revents || serve_control(p);
+}
+
+static unsigned raise_fds(void)
+{
+	struct rlimit r;
+
+	if (getrlimit(RLIMIT_NOFILE, &r) < 0)
+		return 64;
+	if (r.rlim_max > FDS_MAX)
+		r.rlim_max = FDS_MAX;
+	r.rlim_cur = r.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &r) < 0)
+		return 64;
+	return (unsigned)r.rlim_cur;
+}
+
+static int fail(int status, const char *text)
+{
+	fprintf(stderr, "vmnet-nat: %s\n", text);
+	return status;
+}
+
+int nat_main(int argc, char **argv)
+{
+	struct process *p;
+	struct nat_config config;
+	char err[256] = "";
+	const char *warnings[2];
+	json_t *list;
+	unsigned fds;
+
+	(void)argc;
+	(void)argv;
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGINT, SIG_IGN);
+	if (fcntl(NAT_FD_FRAMES, F_GETFD) < 0 || fcntl(NAT_FD_CONTROL, F_GETFD) < 0)
+		return fail(2, "this program is started by the vmnet daemon");
+	sandbox_first();
+	fds = raise_fds();
+	if (!take_config(&config, err, sizeof(err)))
+		return fail(2, err);
+	p = calloc(1, sizeof(*p));
+	if (!p || !worker_open(&p->worker, &config, NAT_FD_FRAMES, fds, err, sizeof(err)))
+		return fail(1, p ? err : "out of memory");
+	p->forwards = (struct forwards){.slirp = p->worker.slirp};
+	warnings[0] = slirp_nat_warning();
+	warnings[1] = NULL;
+	if (config.no_sandbox)
+		warnings[1] = "the NAT worker is not confined: it was asked not to be";
+	else if (!sandbox_enter(&warnings[1], err, sizeof(err)))
+		return fail(1, err);
+	list = json_array();
+	for (unsigned i = 0; i < 2; i++)
+		if (warnings[i])
+			json_array_append_new(list, json_string(warnings[i]));
+	if (!send_json(json_pack("{s:b, s:s, s:o}", "ready", 1, "library", slirp_nat_version(),
+				 "warnings", list)))
+		return 0;
+	while (turn(p))
+		;
+	return 0;
+}

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "host/nat/worker.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#define TICK_MS 100
+
+static int64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+static void from_slirp(void *ctx, const uint8_t *frame, uint32_t len)
+{
+	struct worker *w = ctx;
+
+	out_frame(&w->out, frame, len);
+}
+
+static void answer(void *ctx, const uint8_t *frame, uint32_t len)
+{
+	struct worker *w = ctx;
+
+	slirp_nat_input(w->slirp, frame, len);
+	w->kick = true;
+}
+
+static void to_slirp(void *ctx, uint8_t *frame, uint32_t len)
+{
+	struct worker *w = ctx;
+
+	slirp_nat_input(w->slirp, frame, len);
+}
+
+bool worker_open(struct worker *w, const struct nat_config *config, int frames_fd, unsigned fds_max,
+		 char *err, size_t err_len)
+{
+	struct slirp_nat_params params = {
+		.config = &w->config,
+		.if_mtu = slirp_nat_mtu(config),
+		.send = from_slirp,
+		.ctx = w,
+		.fds = fds_max,
+	};
+
+	memset(w, 0, sizeof(*w));
+	w->config = *config;
+	w->fds_max = fds_max;
+	w->filter.config = &w->config;
+	w->filter.mss4 = slirp_nat_mss(config, false);
+	w->filter.mss6 = slirp_nat_mss(config, true);
+	w->filter.now = now_ms();
+	w->merge.emit = to_slirp;
+	w->merge.ctx = w;
+	w->merge.stats = &w->stats;
+	w->merge.max4 = w->merge.max6 = params.if_mtu;
+	w->merge.off = config->no_merge;
+	w->out.config = &w->config;
+	w->out.stats = &w->stats;
+	w->out.filter = &w->filter;
+	w->out.port = &w->port;
+	w->out.answer = answer;
+	w->out.ctx = w;
+	if (config->no_split) {
+		params.if_mtu = config->mtu;
+		w->filter.mss4 = (uint16_t)(config->mtu - NAT_IP4 - NAT_TCP);
+		w->filter.mss6 = (uint16_t)(config->mtu - NAT_IP6 - NAT_TCP);
+	}
+	if (!port_open(&w->port, frames_fd) || !frag_open(&w->frag) || !merge_open(&w->merge)) {
+		snprintf(err, err_len, "out of memory");
+		worker_close(w);
+		return false;
+	}
+	out_init(&w->out);
+	w->slirp = slirp_nat_open(&params);
+	if (!w->slirp) {
+		snprintf(err, err_len, "libslirp %s does not take this configuration",
+			 slirp_nat_version());
+		worker_close(w);
+		return false;
+	}
+	return true;
+}
+
+void worker_close(struct worker *w)
+{
+	if (w->slirp)
+		slirp_nat_close(w->slirp);
+	w->slirp = NULL;
+	merge_close(&w->merge);
+	frag_close(&w->frag);
+	port_close(&w->port);
+}
+
+void worker_frame(struct worker *w, uint8_t *frame, uint32_t len)
+{
+	enum nat_drop drop;
+	struct packet p;
+	bool whole;
+
+	w->stats.in_frames++;
+	w->stats.in_bytes += len;
+	if (out_heard(&w->out, frame, len))
+		return;
+	drop = filter_ip(&w->filter, frame, len, &p);
+	whole = !drop && !p.fragment;
+	if (!drop && p.fragment)
+		drop = frag_add(&w->frag, &p, w->filter.now, &whole);
+	if (!drop && whole)
+		drop = filter_transport(&w->filter, &p);
+	if (drop) {
+		w->stats.drop[drop]++;
+		return;
+	}
+	if (!whole)
+		return;
+	if (p.frame < w->port.in || p.frame >= w->port.in + PORT_IN) {
+		/* Put together: its memory is not ours to keep. */
+		merge_flush(&w->merge);
+		slirp_nat_input(w->slirp, p.frame, p.len);
+		return;
+	}
+	merge_add(&w->merge, &p);
+}
+
+void worker_end(struct worker *w)
+{
+	merge_flush(&w->merge);
+	for (unsigned i = 0; w->kick && i < 4; i++) {
+		w->kick = false;
+		slirp_nat_kick(w->slirp);
+	}
+}
+
+bool worker_read(struct worker *w)
+{
+	for (unsigned i = 0; i < WORKER_BATCHES; i++) {
+		uint8_t *frame;
+		uint32_t len;
+		bool broken;
+		int got = port_read(&w->port);
+
+		if (got < 0)
+			return false;
+		if (!got)
+			break;
+		while ((frame = port_next(&w->port, &len, &broken)))
+			worker_frame(w, frame, len);
+		if (broken)
+			return false;
+		worker_end(w);
+		if (!port_flush(&w->port))
+			return false;
+	}
+	return true;
+}
+
+void worker_tick(struct worker *w)
+{
+	w->filter.now = now_ms();
+	if (w->filter.now - w->ticked < TICK_MS)
+		return;
+	w->ticked = w->filter.now;
+	out_tick(&w->out);
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The parts of the NAT worker, put together: frames in at one end, libslirp at the other. No
+ * processes, no control messages (nat_main.c).
+ */
+#ifndef NAT_WORKER_H
+#define NAT_WORKER_H
+
+#include "host/nat/frag.h"
+#include "host/nat/merge.h"
+#include "host/nat/out.h"
+#include "host/nat/slirp.h"
+
+#define WORKER_BATCHES 4u /* reads in a row before the host's sockets have their turn */
+
+struct worker {
+	struct nat_config config;
+	struct nat_stats stats;
+	struct port port;
+	struct filter filter;
+	struct frag frag;
+	struct merge merge;
+	struct out out;
+	struct slirp_nat *slirp;
+	bool kick;
+	unsigned fds_max;
+	int64_t ticked;
+};
+
+/* False: err has one line. config is copied; frames_fd stays the caller's. */
+bool worker_open(struct worker *w, const struct nat_config *config, int frames_fd, unsigned fds_max,
+		 char *err, size_t err_len);
+void worker_close(struct worker *w);
+/* One frame of the daemon's; its memory must stay until worker_end. */
+void worker_frame(struct worker *w, uint8_t *frame, uint32_t len);
+/* The batch is over. */
+void worker_end(struct worker *w);
+/* What is there to read, a few batches at most. False: the daemon has gone. */
+bool worker_read(struct worker *w);
+/* Time passes. */
+void worker_tick(struct worker *w);
+
+#endif
