@@ -5,7 +5,6 @@
  */
 #include <errno.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -69,21 +68,12 @@ static int ready(const struct attach *a)
 }
 
 /* Until we are told to end. */
-static int stay(struct attach *a)
+static int stay(struct attach *a, int signals)
 {
-	struct pollfd p[2] = {{.events = POLLIN}};
+	struct pollfd p[2] = {{.fd = signals, .events = POLLIN}};
 	struct signalfd_siginfo info;
 	struct vmnet_error err;
-	sigset_t set;
 
-	sigemptyset(&set);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGHUP);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	p[0].fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-	if (p[0].fd < 0)
-		return cli_system(a->cli, "signalfd: %s", strerror(errno));
 	while (read(p[0].fd, &info, sizeof(info)) != sizeof(info)) {
 		p[1] = (struct pollfd){.fd = hold_fd(&a->hold), .events = POLLIN};
 		if (poll(p, 2, hold_timeout(&a->hold)) < 0 && errno != EINTR)
@@ -91,7 +81,6 @@ static int stay(struct attach *a)
 		if (!(p[0].revents & POLLIN))
 			hold_turn(&a->hold);
 	}
-	close(p[0].fd);
 	/* The daemon closes when it has taken everything down: wait for that. */
 	if (a->hold.client) {
 		vmnet_finish(a->hold.client);
@@ -134,7 +123,7 @@ static int attach(struct cli *cli)
 	};
 	struct cli_args args = {.options = options, .noptions = 5, .names = names, .required = 1};
 	struct vmnet_error err;
-	int status;
+	int signals, status;
 
 	if (!cli_parse(cli, &args) || !cli_name(cli, "network", args.given[0]) ||
 	    !cli_name(cli, "--name", a.name) || !cli_mac(cli, a.mac) ||
@@ -147,9 +136,12 @@ static int attach(struct cli *cli)
 	a.network = args.given[0];
 	if (!hold_begin(&a.hold, &err))
 		return cli_error(cli, &err);
-	status = ready(&a);
+	signals = cli_signals();
+	status = signals < 0 ? cli_system(cli, "signalfd: %s", strerror(errno)) : ready(&a);
 	if (!status && !a.detach)
-		status = stay(&a);
+		status = stay(&a, signals);
+	if (signals >= 0)
+		close(signals);
 	hold_end(&a.hold);
 	json_decref(a.answer);
 	return status;

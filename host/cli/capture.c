@@ -5,11 +5,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include "host/cli/cli.h"
@@ -64,15 +62,9 @@ static int wait_end(const struct cli *cli, struct vmnet_client *c, bool to_stdou
 	struct vmnet_error err = {0};
 	bool finishing = false;
 	json_t *answer = NULL;
-	sigset_t set;
 	int status;
 
-	sigemptyset(&set);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGHUP);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	p[0].fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	p[0].fd = cli_signals();
 	while (!answer) {
 		if (poll(p, 2, finishing ? END_WAIT_MS : -1) == 0)
 			break;

@@ -2,10 +2,12 @@
 #include "host/cli/cli.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include "host/netd/netdef.h"
@@ -382,6 +384,18 @@ int cli_printed(const struct cli *cli)
 	if (fflush(stdout) == 0 && !ferror(stdout))
 		return 0;
 	return cli_system(cli, "standard output: %s", strerror(errno));
+}
+
+int cli_signals(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGHUP);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
 /* ---- values ---- */

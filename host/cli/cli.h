@@ -104,6 +104,12 @@ int cli_print_json(const struct cli *cli, json_t *answer);
 /* Whether everything that was printed has arrived; the exit status. */
 int cli_printed(const struct cli *cli);
 
+/*
+ * From now on SIGINT, SIGTERM and SIGHUP, which end a command that stays, are read from the
+ * descriptor that is returned; -1: errno.
+ */
+int cli_signals(void);
+
 /* ---- values ---- */
 
 /* A text of an object, "" if it has none; for terminals: see table_cell. */

@@ -4,11 +4,9 @@
  * what passed since the last time.
  */
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/signalfd.h>
 #include <termios.h>
 #include <time.h>
 #include <unistd.h>
@@ -239,7 +237,6 @@ static int watch(struct cli *cli, const char *network)
 	struct watch w = {.cli = cli};
 	struct vmnet_error err;
 	json_t *answer;
-	sigset_t set;
 	int status;
 
 	w.client = cli_connect(cli, &err);
@@ -253,12 +250,7 @@ static int watch(struct cli *cli, const char *network)
 		vmnet_close(w.client);
 		return cli_error(cli, &err);
 	}
-	sigemptyset(&set);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGHUP);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	w.signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	w.signals = cli_signals();
 	screen_begin(&w);
 	status = show(&w, answer);
 	if (!status)
