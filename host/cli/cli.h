@@ -36,7 +36,7 @@ struct cli_command {
 
 extern const struct cli_command cmd_attach, cmd_capture, cmd_config, cmd_create, cmd_daemon,
 	cmd_delete, cmd_detach, cmd_doctor, cmd_forward, cmd_leases, cmd_limit, cmd_link, cmd_list,
-	cmd_run, cmd_status;
+	cmd_names, cmd_run, cmd_status;
 extern const struct cli_command *const cli_commands[]; /* NULL ends it */
 
 /* ---- messages ---- */

@@ -11,9 +11,9 @@
 #define COMMANDS_MAX 24u
 
 const struct cli_command *const cli_commands[] = {
-	&cmd_run,    &cmd_attach, &cmd_detach,	&cmd_list, &cmd_status, &cmd_leases,
-	&cmd_create, &cmd_delete, &cmd_forward, &cmd_link, &cmd_limit,	&cmd_capture,
-	&cmd_config, &cmd_daemon, &cmd_doctor,	NULL,
+	&cmd_run,    &cmd_attach, &cmd_detach,	&cmd_list,  &cmd_status, &cmd_leases,
+	&cmd_create, &cmd_delete, &cmd_forward, &cmd_link,  &cmd_limit,	 &cmd_capture,
+	&cmd_config, &cmd_daemon, &cmd_doctor,	&cmd_names, NULL,
 };
 
 static void print_shapes(const struct cli_command *command)
@@ -68,7 +68,8 @@ static int no_command(const char *word)
 	unsigned n = 0;
 
 	for (const struct cli_command *const *p = cli_commands; *p && n < COMMANDS_MAX; p++)
-		names[n++] = (*p)->name;
+		if (!(*p)->hidden)
+			names[n++] = (*p)->name;
 	near = cli_nearest(word, names);
 	if (*word == '-')
 		return cli_user(&none, "no option %s; `vmnet --help` lists the commands", word);
