@@ -14,6 +14,11 @@
 
 #define END_WAIT_MS 3000
 
+static bool is_terminal(const char *path)
+{
+	return (!path || !strcmp(path, "-")) && isatty(1);
+}
+
 /*
  * Where to: a file (0600: it has what others say), or standard output. That is opened once more
  * where it can be, as the daemon makes its descriptor non-blocking, which must not become ours.
@@ -30,17 +35,40 @@ static int open_output(const struct cli *cli, const char *path, int *status)
 					  : cli_user(cli, "%s: %s", path, strerror(errno));
 		return fd;
 	}
-	if (isatty(1)) {
-		*status = cli_user(cli, "a capture is no text: -w FILE, or a pipe: "
-					"`vmnet capture ... | wireshark -k -i -`");
-		return -1;
-	}
 	fd = open("/proc/self/fd/1", O_WRONLY | O_APPEND | O_CLOEXEC);
 	if (fd < 0)
 		fd = fcntl(1, F_DUPFD_CLOEXEC, 3);
 	if (fd < 0)
 		*status = cli_system(cli, "standard output: %s", strerror(errno));
 	return fd;
+}
+
+/* Before a file is overwritten for nothing: is there anything to capture? */
+static bool is_there(const struct cli *cli, struct vmnet_client *c, const char *network,
+		     const char *member, int *status)
+{
+	struct vmnet_error err;
+	const json_t *n, *m;
+	bool found = !member;
+	json_t *answer;
+	size_t i;
+
+	answer = vmnet_call(c, json_pack("{s:s, s:s}", "op", "status", "network", network), -1,
+			    &err);
+	if (!answer) {
+		*status = cli_error(cli, &err);
+		return false;
+	}
+	n = json_array_get(json_object_get(answer, "networks"), 0);
+	json_array_foreach(json_object_get(n, "members"), i, m) found |=
+		member && !strcmp(cli_text(m, "name"), member);
+	if (!n)
+		*status = cli_user(cli, "network %s is not up: it has no members", network);
+	else if (!found)
+		*status = cli_user(cli, "network %s has no member %s; vmnet status shows them",
+				   network, member);
+	json_decref(answer);
+	return n && found;
 }
 
 static int say_end(const struct cli *cli, const json_t *answer, bool to_stdout)
@@ -111,13 +139,17 @@ static int capture(struct cli *cli)
 	    !cli_name(cli, "--member", member) ||
 	    (count && !cli_number(cli, "--count", count, 1, INT64_MAX, &n)))
 		return VMNET_USER;
-	fd = open_output(cli, path, &status);
-	if (fd < 0)
-		return status;
+	if (is_terminal(path))
+		return cli_user(cli, "a capture is no text: -w FILE, or a pipe: "
+				     "`vmnet capture ... | wireshark -k -i -`");
 	c = cli_connect(cli, &err);
-	if (!c) {
-		close(fd);
+	if (!c)
 		return cli_error(cli, &err);
+	fd = is_there(cli, c, args.given[0], member, &status) ? open_output(cli, path, &status)
+							      : -1;
+	if (fd < 0) {
+		vmnet_close(c);
+		return status;
 	}
 	request = json_pack("{s:s, s:s, s:s*}", "op", "capture", "network", args.given[0], "member",
 			    member);

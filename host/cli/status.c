@@ -20,7 +20,7 @@
 static void print_daemon(const json_t *answer)
 {
 	const json_t *d = json_object_get(answer, "daemon"), *warning;
-	char up[24], rss[16];
+	char up[24], rss[24];
 	size_t i;
 
 	printf("daemon %s, pid %lld, up %s, %s\n", cli_text(d, "version"),
@@ -69,7 +69,7 @@ static void traffic(struct table *t, const json_t *m, const json_t *before, doub
 		    const char *key)
 {
 	uint64_t now = (uint64_t)cli_int(m, key), then = (uint64_t)cli_int(before, key);
-	char text[20];
+	char text[24];
 
 	if (before && seconds > 0)
 		table_cell(t, "%s",
@@ -90,7 +90,7 @@ static void print_members(const json_t *n, const json_t *before, double seconds)
 	const json_t *m;
 	struct table t;
 	uint64_t limit;
-	char rate[20];
+	char rate[24];
 	size_t i;
 
 	if (!json_array_size(json_object_get(n, "members")))

@@ -51,7 +51,7 @@ void table_cell(struct table *t, const char *fmt, ...)
 		if ((unsigned char)*p < ' ' || (unsigned char)*p > '~')
 			*p = '?';
 	if (!*text)
-		strcpy(text, "-");
+		memcpy(text, "-", 2);
 	if (strlen(text) > t->width[t->next])
 		t->width[t->next] = (unsigned)strlen(text);
 	if (++t->next == t->columns) {
@@ -88,8 +88,8 @@ void table_print(struct table *t, FILE *out, unsigned indent)
 	memset(t, 0, sizeof(*t));
 }
 
-/* To three digits or so, with the prefix it takes. */
-static const char *scaled(double n, double base, char *out, size_t size, const char *space)
+/* To three digits or so, with the prefix it takes before its unit. */
+static const char *scaled(double n, double base, char *out, size_t size, const char *unit)
 {
 	static const char prefix[] = "\0kMGTPE";
 	unsigned i = 0;
@@ -99,30 +99,22 @@ static const char *scaled(double n, double base, char *out, size_t size, const c
 		i++;
 	}
 	if (!i)
-		snprintf(out, size, "%.0f%s", n, space);
+		snprintf(out, size, "%.0f %s", n, unit);
 	else
-		snprintf(out, size, "%.*f%s%c", n < 99.95 ? 1 : 0, n, space,
-			 base > 1000 && prefix[i] == 'k' ? 'K' : prefix[i]);
+		snprintf(out, size, "%.*f %c%s%s", n < 99.95 ? 1 : 0, n,
+			 base > 1000 && prefix[i] == 'k' ? 'K' : prefix[i], base > 1000 ? "i" : "",
+			 unit);
 	return out;
 }
 
-const char *table_count(uint64_t n, char out[16])
+const char *table_bytes(uint64_t n, char out[24])
 {
-	return scaled((double)n, 1000, out, 16, "");
+	return scaled((double)n, 1024, out, 24, "B");
 }
 
-const char *table_bytes(uint64_t n, char out[16])
+const char *table_rate(double bits, char out[24])
 {
-	scaled((double)n, 1024, out, 12, " ");
-	strcat(out, n < 1024 ? "B" : "iB");
-	return out;
-}
-
-const char *table_rate(double bits, char out[20])
-{
-	scaled(bits, 1000, out, 12, " ");
-	strcat(out, "bit/s");
-	return out;
+	return scaled(bits, 1000, out, 24, "bit/s");
 }
 
 const char *table_time(int64_t s, char out[24])

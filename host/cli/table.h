@@ -29,12 +29,10 @@ __attribute__((format(printf, 2, 3))) void table_cell(struct table *t, const cha
 /* indent: before each line. The table is empty afterwards. */
 void table_print(struct table *t, FILE *out, unsigned indent);
 
-/* 1234567 as "1.2M": three digits or so and a prefix of 1000. */
-const char *table_count(uint64_t n, char out[16]);
-/* The same of 1024, "1.2 MiB". */
-const char *table_bytes(uint64_t n, char out[16]);
+/* 1234567 as "1.2 MiB": three digits or so. */
+const char *table_bytes(uint64_t n, char out[24]);
 /* Bits a second: "12.3 Mbit/s". */
-const char *table_rate(double bits, char out[20]);
+const char *table_rate(double bits, char out[24]);
 /* Seconds as "2d 3h", "5m 10s". */
 const char *table_time(int64_t seconds, char out[24]);
 

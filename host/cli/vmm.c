@@ -386,6 +386,8 @@ char **vmm_command(const struct vmm *vmm, char *const *command, const struct vmm
 {
 	struct words w = {0};
 
+	if (!command[0])
+		return NULL;
 	for (char *const *arg = command; *arg; arg++)
 		push(&w, vmm->substitute ? substituted(*arg, place) : strdup(*arg));
 	if (!vmm->substitute && vmm->type == VMM_QEMU)

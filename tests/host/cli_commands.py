@@ -68,7 +68,8 @@ def json_before_and_after(folder):
         for args in (["--json", "list"], ["list", "--json"]):
             same([n["name"] for n in json.loads(f.run(*args).stdout)["networks"]],
                  ["shared", "host"])
-        same(json.loads(f.run("status", "--json", "shared").stdout)["networks"][0]["name"], "shared")
+        status = json.loads(f.run("status", "--json", "shared").stdout)
+        same(status["networks"][0]["name"], "shared")
         f.asked(op="status", network="shared")
         same(json.loads(f.run("leases", "shared", "--json").stdout)["leases"][0]["name"], "vm1")
         same(len(json.loads(f.run("forward", "--json", "list").stdout)["forwards"]), 2)
@@ -160,6 +161,8 @@ def what_the_daemon_refuses(folder):
         f.refuses("run", "nosuch", "--", "true", says=says)
         f.refuses("attach", "nosuch", "--socket", "x.sock", says=says)
         f.refuses("capture", "nosuch", "-w", "x.pcapng", says=says)
+        f.refuses("capture", "shared", "--member", "ghost", "-w", "x.pcapng", says="ghost")
+        true(not os.path.exists(os.path.join(folder, "x.pcapng")), "no file for nothing")
         f.refuses("delete", "nosuch", says=says)
         f.refuses("run", "broken", "--", "true", status=1, says="no space left")
 

@@ -57,6 +57,8 @@ class Fake:
     def run(self, *args, status=0, timeout=20, **more):
         how = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE,
                "text": True, "cwd": self.folder, "env": self.env, **more}
+        if "input" in how:
+            how.pop("stdin")
         done = subprocess.run([VMNET, *map(str, args)], timeout=timeout, check=False, **how)
         if status is not None:
             same(done.returncode, status, f"status of {args}: {done.stdout}{done.stderr}")

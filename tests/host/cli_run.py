@@ -1,18 +1,18 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """vmnet run and attach: what the command gets, how it ends, and that it outlives the daemon."""
 
+import fcntl
 import json
 import os
 import pty
-import select
 import signal
-import socket
 import subprocess
 import sys
+import termios
 import time
 
 from cli_fake import Fake
-from vmnettest import VMNET, alive, has, main, same, test, true, until
+from vmnettest import VMNET, has, main, same, test, tool, true, until
 
 MAC = "02:00:00:00:00:05"
 
@@ -26,8 +26,9 @@ frame = b"x" * 60
 sock.send(struct.pack(">I", 60) + frame if stream else frame)
 got = sock.recv(100)
 open_ = [int(n) for n in os.listdir("/proc/self/fd") if os.path.exists("/proc/self/fd/" + n)]
-json.dump({{"argv": sys.argv, "env": {{k: v for k, v in os.environ.items() if k.startswith("VMNET_")}},
-           "stream": stream, "echo": got[-60:] == frame, "fds": open_}}, open("told.tmp", "w"))
+env = {{k: v for k, v in os.environ.items() if k.startswith("VMNET_")}}
+json.dump({{"argv": sys.argv, "env": env, "stream": stream, "echo": got[-60:] == frame,
+           "fds": open_}}, open("told.tmp", "w"))
 os.rename("told.tmp", "told")
 """
 
@@ -65,8 +66,8 @@ def told(f):
 def the_command_gets_descriptor_and_environment(folder):
     with Fake(folder, mtu=9000) as f:
         f.program("vm", TELL)
-        f.run("run", "shared", "--name", "web", "--mac", MAC, "--", "vm", "--net={fd},{fd}", "{mac}",
-              "--", "--name")
+        f.run("run", "shared", "--name", "web", "--mac", MAC, "--", "vm", "--net={fd},{fd}",
+              "{mac}", "--", "--name")
         f.asked(op="join", network="shared", name="web", mac=MAC, kind="stream")
         same(f.requests("join")[0]["descriptors"], 1, "descriptors")
         got = told(f)
@@ -104,8 +105,9 @@ def exit_statuses(folder):
 @test
 def signals_are_passed_on(folder):
     with Fake(folder) as f:
-        f.program("vm", "#!/bin/sh\ntrap 'echo term >>got; exit 3' TERM\ntrap 'echo int >>got' INT\n"
-                        "trap 'echo hup >>got' HUP\ntrap 'echo usr1 >>got' USR1\n"
+        f.program("vm", "#!/bin/sh\ntrap 'echo term >>got; exit 3' TERM\n"
+                        "trap 'echo int >>got' INT\ntrap 'echo hup >>got' HUP\n"
+                        "trap 'echo usr1 >>got' USR1\n"
                         "echo ready >>got\nwhile :; do sleep 0.02; done\n")
         proc = f.start("run", "shared", "--", "vm")
         has(f.read("got"), "ready")
@@ -122,8 +124,6 @@ def in_shell(f, master, slave, command):
     """The command as the foreground job of an interactive shell."""
     def controlling():
         os.setsid()
-        import fcntl
-        import termios
         fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
 
     return subprocess.Popen(["bash", "--norc", "-i", "-c", command], stdin=slave, stdout=slave,
@@ -133,7 +133,8 @@ def in_shell(f, master, slave, command):
 @test
 def keys_of_the_terminal_reach_the_command_once(folder):
     with Fake(folder) as f:
-        f.program("vm", "#!/bin/sh\ntrap 'echo int >>got' INT\ntrap 'echo quit >>got; exit 4' QUIT\n"
+        f.program("vm", "#!/bin/sh\ntrap 'echo int >>got' INT\n"
+                        "trap 'echo quit >>got; exit 4' QUIT\n"
                         "echo ready >>got\nread line\necho $line >>got\n"
                         "while :; do sleep 0.02; done\n")
         master, slave = pty.openpty()
@@ -176,7 +177,7 @@ def stopped_and_continued_with_the_command(folder):
 
 
 def shapes(f, name, *args, options=()):
-    """What a VMM of that name is called with, after its own arguments; {fd} stands for the number."""
+    """What a VMM of that name is called with, after its own arguments, the number as {fd}."""
     f.program(name, TELL)
     if os.path.exists(os.path.join(f.folder, "told")):
         os.unlink(os.path.join(f.folder, "told"))
@@ -237,6 +238,20 @@ def the_options_vmms_want(folder):
         same(shapes(f, "vfkit"), ["--device", f"virtio-net,fd={{fd}},mac={MAC}"])
         f.asked(op="join", network="shared", mac=MAC, kind="dgram")
         f.refuses("run", "shared", "--kind", "stream", "--", "vfkit", says="dgram only")
+
+
+@test
+def what_qemu_itself_makes_of_them(folder):
+    qemu_ = tool("qemu-system-x86_64")
+    with Fake(folder, mtu=9000) as f:
+        for machine, kind, device in (("q35", "stream", "virtio-net-pci"),
+                                      ("q35", "dgram", "virtio-net-pci"),
+                                      ("microvm", "stream", "virtio-net-device")):
+            done = f.run("run", "shared", "--mac", MAC, "--kind", kind, "--", qemu_, "-M", machine,
+                         "-S", "-display", "none", "-serial", "none", "-monitor", "stdio",
+                         input="info network\ninfo qtree\nquit\n")
+            has(done.stdout, f"type={kind}", f"dev: {device}", "host_mtu = 9000", MAC)
+            same(done.stderr, "")
 
 
 @test
@@ -332,7 +347,8 @@ def a_link_that_the_daemon_ended(folder):
 def attachments(folder):
     with Fake(folder) as f:
         path = os.path.join(folder, "x.sock")
-        proc = f.start("attach", "shared", "--socket", "x.sock", "--name", "lima", "--kind", "dgram")
+        proc = f.start("attach", "shared", "--socket", "x.sock", "--name", "lima", "--kind",
+                       "dgram")
         same(proc.stdout.readline(), f"listening on {path} as lima (02:76:6d:00:00:07)\n")
         f.asked(op="attach", network="shared", path=path, name="lima", kind="dgram")
         f.refuses("attach", "shared", "--socket", path, says="in use")

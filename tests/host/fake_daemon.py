@@ -4,9 +4,9 @@
 
     fake_daemon.py FOLDER [key=value...]
 
-It listens on FOLDER/control.sock and writes each request to FOLDER/requests, one JSON a line. Stream
-members get each frame back. Keys: version, protocol (said in hello), manner (normal, shut: closes at
-once, mute: never answers, noise: answers with what is no JSON), mtu. Names that mean something:
+It listens on FOLDER/control.sock and writes each request to FOLDER/requests, one JSON a line.
+Members get each frame back. Keys: version, protocol (said in hello), manner (normal, shut: closes
+at once, mute: never answers, noise: answers with what is no JSON), mtu. Names that mean something:
 network `nosuch` is refused as the user's fault, `broken` as the system's, a member of `letgo` is
 told that it is gone.
 """
