@@ -27,7 +27,7 @@
 struct process {
 	struct worker worker;
 	struct forwards forwards;
-	struct pollfd fds[FDS_MAX + 2];
+	struct pollfd fds[FDS_MAX + TCP_FLOWS + 2];
 };
 
 static bool send_json(json_t *o)
@@ -87,6 +87,7 @@ static bool turn(struct process *p)
 	if (port_backlog(&w->port))
 		p->fds[0].events |= POLLOUT;
 	p->fds[1] = (struct pollfd){.fd = NAT_FD_CONTROL, .events = POLLIN};
+	tcp_fill(&w->tcp, p->fds, &n, &timeout, hold);
 	slirp_nat_fill(w->slirp, p->fds, &n, &timeout, hold);
 	got = poll(p->fds, n, timeout);
 	if (got < 0 && errno != EINTR)
@@ -95,6 +96,7 @@ static bool turn(struct process *p)
 	slirp_nat_poll(w->slirp, got < 0);
 	if (got < 0)
 		return true;
+	tcp_poll(&w->tcp, p->fds);
 	if (w->kick)
 		worker_end(w);
 	if (p->fds[0].revents && !worker_read(w))

@@ -71,7 +71,13 @@ bool worker_open(struct worker *w, const struct nat_config *config, int frames_f
 		w->filter.mss4 = (uint16_t)(config->mtu - NAT_IP4 - NAT_TCP);
 		w->filter.mss6 = (uint16_t)(config->mtu - NAT_IP6 - NAT_TCP);
 	}
-	if (!port_open(&w->port, frames_fd) || !frag_open(&w->frag) || !merge_open(&w->merge)) {
+	w->tcp.config = &w->config;
+	w->tcp.stats = &w->stats;
+	w->tcp.port = &w->port;
+	w->tcp.now = w->filter.now;
+	w->tcp.off = config->no_merge || config->no_split;
+	if (!port_open(&w->port, frames_fd) || !frag_open(&w->frag) || !merge_open(&w->merge) ||
+	    !tcp_open(&w->tcp)) {
 		snprintf(err, err_len, "out of memory");
 		worker_close(w);
 		return false;
@@ -92,6 +98,7 @@ void worker_close(struct worker *w)
 	if (w->slirp)
 		slirp_nat_close(w->slirp);
 	w->slirp = NULL;
+	tcp_close(&w->tcp);
 	merge_close(&w->merge);
 	frag_close(&w->frag);
 	port_close(&w->port);
@@ -99,9 +106,10 @@ void worker_close(struct worker *w)
 
 void worker_frame(struct worker *w, uint8_t *frame, uint32_t len)
 {
+	struct tcp_syn syn = {.ours = false};
 	enum nat_drop drop;
 	struct packet p;
-	bool whole;
+	bool whole, stays;
 
 	w->stats.in_frames++;
 	w->stats.in_bytes += len;
@@ -112,6 +120,8 @@ void worker_frame(struct worker *w, uint8_t *frame, uint32_t len)
 	if (!drop && p.fragment)
 		drop = frag_add(&w->frag, &p, w->filter.now, &whole);
 	if (!drop && whole)
+		tcp_look(&w->tcp, &p, &syn);
+	if (!drop && whole)
 		drop = filter_transport(&w->filter, &p);
 	if (drop) {
 		w->stats.drop[drop]++;
@@ -119,8 +129,14 @@ void worker_frame(struct worker *w, uint8_t *frame, uint32_t len)
 	}
 	if (!whole)
 		return;
-	if (p.frame < w->port.in || p.frame >= w->port.in + PORT_IN) {
-		/* Put together: its memory is not ours to keep. */
+	/* One that was put together is in memory that is not ours to keep. */
+	stays = p.frame >= w->port.in && p.frame < w->port.in + PORT_IN;
+	if (syn.ours && tcp_input(&w->tcp, &p, &syn)) {
+		if (!stays)
+			tcp_end(&w->tcp);
+		return;
+	}
+	if (!stays) {
 		merge_flush(&w->merge);
 		slirp_nat_input(w->slirp, p.frame, p.len);
 		return;
@@ -130,6 +146,7 @@ void worker_frame(struct worker *w, uint8_t *frame, uint32_t len)
 
 void worker_end(struct worker *w)
 {
+	tcp_end(&w->tcp);
 	merge_flush(&w->merge);
 	for (unsigned i = 0; w->kick && i < 4; i++) {
 		w->kick = false;
@@ -163,6 +180,7 @@ bool worker_read(struct worker *w)
 void worker_tick(struct worker *w)
 {
 	w->filter.now = now_ms();
+	tcp_tick(&w->tcp, w->filter.now);
 	if (w->filter.now - w->ticked < TICK_MS)
 		return;
 	w->ticked = w->filter.now;

@@ -10,6 +10,7 @@
 #include "host/nat/merge.h"
 #include "host/nat/out.h"
 #include "host/nat/slirp.h"
+#include "host/nat/tcp.h"
 
 #define WORKER_BATCHES 4u /* reads in a row before the host's sockets have their turn */
 
@@ -21,6 +22,7 @@ struct worker {
 	struct frag frag;
 	struct merge merge;
 	struct out out;
+	struct tcp tcp;
 	struct slirp_nat *slirp;
 	bool kick;
 	unsigned fds_max;
