@@ -165,7 +165,8 @@ int main(int argc, char **argv)
 	else
 		get(fd, bytes, &c);
 	took = seconds() - start;
-	printf("{\"bytes\": %" PRIu64 ", \"seconds\": %.6f, \"mbit_s\": %.1f, \"verified\": true}\n",
+	printf("{\"bytes\": %" PRIu64
+	       ", \"seconds\": %.6f, \"mbit_s\": %.1f, \"verified\": true}\n",
 	       bytes, took, (double)bytes * 8 / 1e6 / took);
 	return 0;
 }

@@ -6,9 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tools/stack/content.h"
+#include "tools/stack/feed.h"
 
-#define STAGE	      65536u /* content made ahead of lwIP's queue */
 #define ANSWER	      64u
 #define PROGRESS_STEP 262144u /* bytes */
 #define CLOSE_US      2000000u
@@ -17,9 +16,7 @@ struct transfer_conn {
 	struct stack *s;
 	struct transfer *t;
 	struct tcp_pcb *pcb; /* NULL: lwIP has freed it */
-	struct content content;
-	uint64_t staged; /* bytes of content made so far */
-	uint32_t stage_off, stage_len;
+	struct feed feed;    /* its content is also what a download is compared with */
 	uint32_t answer_len;
 	uint64_t next_progress;
 	uint64_t started, ended;
@@ -27,7 +24,6 @@ struct transfer_conn {
 	bool connected, closed;
 	bool over; /* for better or worse */
 	char answer[ANSWER];
-	uint8_t stage[STAGE];
 };
 
 static void transfer_progress(struct transfer_conn *c)
@@ -46,42 +42,6 @@ static void transfer_end(struct transfer_conn *c)
 	c->over = true;
 }
 
-/* Give lwIP as much content as it takes. */
-static void transfer_feed(struct transfer_conn *c)
-{
-	const struct transfer *t = c->t;
-
-	for (;;) {
-		uint32_t n;
-		u8_t flags;
-
-		if (c->stage_off == c->stage_len) {
-			uint64_t left = t->bytes - c->staged;
-
-			if (!left)
-				break;
-			c->stage_off = 0;
-			c->stage_len = left < STAGE ? (uint32_t)left : STAGE;
-			content_make(&c->content, c->stage, c->stage_len);
-			c->staged += c->stage_len;
-		}
-		n = c->stage_len - c->stage_off;
-		if (n > tcp_sndbuf(c->pcb))
-			n = tcp_sndbuf(c->pcb);
-		if (n > UINT16_MAX)
-			n = UINT16_MAX;
-		if (!n)
-			break;
-		/* no PSH in mid-stream: it would end a coalesced packet */
-		flags = TCP_WRITE_FLAG_COPY;
-		if (c->staged != t->bytes || c->stage_off + n != c->stage_len)
-			flags |= TCP_WRITE_FLAG_MORE;
-		if (tcp_write(c->pcb, c->stage + c->stage_off, (u16_t)n, flags) != ERR_OK)
-			break; /* its queue is full: when something is acknowledged */
-		c->stage_off += n;
-	}
-}
-
 static void transfer_take_answer(struct transfer_conn *c, const struct pbuf *p)
 {
 	u16_t n = pbuf_copy_partial(p, c->answer + c->answer_len,
@@ -96,10 +56,10 @@ static void transfer_take_answer(struct transfer_conn *c, const struct pbuf *p)
 static void transfer_take_data(struct transfer_conn *c, const struct pbuf *p)
 {
 	for (; p; p = p->next) {
-		(void)content_check(&c->content, p->payload, p->len);
+		(void)content_check(&c->feed.content, p->payload, p->len);
 		c->t->done += p->len;
 	}
-	if (c->content.wrong != CONTENT_GOOD || c->t->done >= c->t->bytes)
+	if (c->feed.content.wrong != CONTENT_GOOD || c->t->done >= c->t->bytes)
 		transfer_end(c);
 	transfer_progress(c);
 }
@@ -132,9 +92,9 @@ static err_t transfer_sent(void *arg, struct tcp_pcb *pcb, u16_t len)
 		return ERR_OK;
 	/* the request's own bytes are counted too: cut off at the end */
 	c->t->done += len;
-	if (c->t->done > c->staged)
-		c->t->done = c->staged;
-	transfer_feed(c);
+	if (c->t->done > c->feed.staged)
+		c->t->done = c->feed.staged;
+	(void)feed_push(&c->feed, c->pcb);
 	transfer_progress(c);
 	return ERR_OK;
 }
@@ -152,7 +112,7 @@ static err_t transfer_connected(void *arg, struct tcp_pcb *pcb, err_t err)
 		     c->t->upload ? "PUT" : "GET", c->t->bytes, c->t->seed);
 	(void)tcp_write(pcb, line, (u16_t)n, TCP_WRITE_FLAG_COPY);
 	if (c->t->upload)
-		transfer_feed(c);
+		(void)feed_push(&c->feed, c->pcb);
 	return tcp_output(pcb);
 }
 
@@ -229,16 +189,16 @@ static int transfer_judge(struct transfer_conn *c)
 				  " bytes (lwIP error %d)",
 				  t->done, t->bytes, c->err);
 	if (!t->upload) {
-		if (c->content.wrong != CONTENT_GOOD)
+		if (c->feed.content.wrong != CONTENT_GOOD)
 			return stack_fail(s, STACK_BAD, "byte %" PRIu64 " received is wrong",
-					  c->content.wrong);
+					  c->feed.content.wrong);
 		if (t->done != t->bytes)
 			return stack_fail(s, STACK_BAD,
 					  "%" PRIu64 " bytes received, %" PRIu64 " asked for",
 					  t->done, t->bytes);
 		return STACK_OK;
 	}
-	(void)snprintf(want, sizeof(want), "OK %016" PRIx64 "\n", content_sum(&c->content));
+	(void)snprintf(want, sizeof(want), "OK %016" PRIx64 "\n", content_sum(&c->feed.content));
 	if (strcmp(c->answer, want) != 0) {
 		c->answer[strcspn(c->answer, "\n")] = '\0';
 		return stack_fail(s, STACK_BAD, "the server's answer to the upload is \"%s\"",
@@ -259,7 +219,7 @@ int transfer_run(struct stack *s, struct transfer *t)
 	c->s = s;
 	c->t = t;
 	c->started = stack_now();
-	content_init(&c->content, t->seed);
+	feed_init(&c->feed, t->seed, t->bytes);
 	t->done = 0;
 	t->seconds = t->mbit_s = 0;
 	t->verified = false;

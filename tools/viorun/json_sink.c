@@ -130,7 +130,7 @@ static void json_sink_mac(json_t *o, const struct results *r)
 	json_object_set_new(o, "kernel_leaks", json_integer(m->leaks));
 }
 
-static json_t *json_sink_results(const struct results *r)
+json_t *json_sink_results(const struct results *r)
 {
 	const struct vio_net_stats *s = &r->stats;
 	json_t *o = json_object();

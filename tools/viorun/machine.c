@@ -64,7 +64,7 @@ static void machine_version(struct machine *m)
 	json_decref(ret);
 }
 
-static bool machine_start_qemu(struct machine *m, const struct options *o, int tap_fd,
+static bool machine_start_qemu(struct machine *m, const struct options *o, int net_fd,
 			       unsigned deadline_ms)
 {
 	char netdev[NETDEV_LEN] = "user,id=n0", card[CARD_LEN];
@@ -74,16 +74,19 @@ static bool machine_start_qemu(struct machine *m, const struct options *o, int t
 		.root_port = o->machine == OPTIONS_Q35,
 		.ram_mib = RAM_MIB,
 		.argv = argv,
-		.fds = &tap_fd,
-		.n_fds = tap_fd >= 0,
+		.fds = &net_fd,
+		.n_fds = net_fd >= 0,
 		.binary = o->qemu,
 		.deadline_ms = deadline_ms,
 	};
 	double before = machine_seconds();
 
 	machine_card_args(card, o);
-	if (tap_fd >= 0)
-		(void)snprintf(netdev, sizeof(netdev), "tap,id=n0,fd=%d", tap_fd);
+	if (net_fd >= 0 && o->net == OPTIONS_FD)
+		(void)snprintf(netdev, sizeof(netdev),
+			       "stream,id=n0,server=off,addr.type=fd,addr.str=%d", net_fd);
+	else if (net_fd >= 0)
+		(void)snprintf(netdev, sizeof(netdev), "tap,id=n0,fd=%d", net_fd);
 	else if (o->kdp_port)
 		(void)snprintf(netdev, sizeof(netdev),
 			       "user,id=n0,hostfwd=udp:127.0.0.1:%u-:" KDP_PORT, o->kdp_port);
@@ -124,10 +127,10 @@ static bool machine_set_irq(struct machine *m, const struct options *o)
 	return true;
 }
 
-bool machine_start(struct machine *m, const struct options *o, int tap_fd, unsigned deadline_ms)
+bool machine_start(struct machine *m, const struct options *o, int net_fd, unsigned deadline_ms)
 {
 	memset(m, 0, sizeof(*m));
-	if (!machine_start_qemu(m, o, tap_fd, deadline_ms))
+	if (!machine_start_qemu(m, o, net_fd, deadline_ms))
 		return false;
 	m->card = qemu_board_function(&m->board, 0)->f;
 	return true;

@@ -35,10 +35,10 @@ struct machine_leaks {
 };
 
 /*
- * QEMU, and the card on its bus. tap_fd -1: the user network. False: m->err says why; call
- * machine_stop all the same.
+ * QEMU, and the card on its bus. net_fd: of a TAP or, with --net-fd, a stream; -1: the user
+ * network. False: m->err says why; call machine_stop all the same.
  */
-bool machine_start(struct machine *m, const struct options *o, int tap_fd, unsigned deadline_ms);
+bool machine_start(struct machine *m, const struct options *o, int net_fd, unsigned deadline_ms);
 /* For the C driver in this process: memory, interrupts, the card's transport. False: m->err. */
 bool machine_open(struct machine *m, const struct options *o);
 /* Close the transport, once the driver is gone; what is left is a leak. */

@@ -4,6 +4,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <getopt.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,6 +40,13 @@ const char options_help[] =
 	"                         namespace of its own, offloads included; auto (default for "
 	"kext):\n"
 	"                         tap if this machine allows it, else user\n"
+	"  --net-fd N             the card is on this open descriptor, a stream as QEMU frames it "
+	"(as\n"
+	"                         vmnet run hands out), and what to do is read from standard "
+	"input:\n"
+	"                         ping ADDRESS [SIZE], get|put ADDRESS PORT BYTES, serve PORT, "
+	"renew,\n"
+	"                         quit; answers are JSON, one line each\n"
 	"  --irq I                msix-each (default of core): a vector per queue; msix: one for "
 	"all;\n"
 	"                         intx; poll: none. kext: msix, intx or auto (default, by "
@@ -70,7 +78,7 @@ const char options_help[] =
 static const char *const transports[] = {"modern", "transitional", "legacy", NULL};
 static const char *const machines[] = {"pc", "q35", NULL};
 static const char *const irqs[] = {"intx", "msix", "msix-each", "poll", "auto", NULL};
-static const char *const nets[] = {"user", "tap", "auto", NULL};
+static const char *const nets[] = {"user", "tap", "auto", "fd", NULL};
 static const char *const drivers[] = {"kext", "core", NULL};
 
 const char *options_transport_name(enum options_transport t)
@@ -305,6 +313,7 @@ enum options_code {
 	O_TRANSPORT,
 	O_MACHINE,
 	O_NET,
+	O_NET_FD,
 	O_IRQ,
 	O_NO_MSIX,
 	O_QUEUE,
@@ -328,6 +337,7 @@ static const struct option options_long[] = {
 	{"transport", required_argument, NULL, O_TRANSPORT},
 	{"machine", required_argument, NULL, O_MACHINE},
 	{"net", required_argument, NULL, O_NET},
+	{"net-fd", required_argument, NULL, O_NET_FD},
 	{"irq", required_argument, NULL, O_IRQ},
 	{"no-msix", no_argument, NULL, O_NO_MSIX},
 	{"queue-size", required_argument, NULL, O_QUEUE},
@@ -382,6 +392,12 @@ static bool options_one(struct options *o, int code, const char *value)
 	case O_NET:
 		ok = options_word(o, "net", value, nets, &word);
 		o->net = (enum options_net)word;
+		if (ok && o->net == OPTIONS_FD)
+			return options_wrong(o, "--net: fd is said with --net-fd N");
+		return ok;
+	case O_NET_FD:
+		ok = options_number(o, "net-fd", value, false, 0, INT_MAX, &n);
+		o->net_fd = (int)n;
 		return ok;
 	case O_IRQ:
 		ok = options_word(o, "irq", value, irqs, &word);
@@ -443,6 +459,8 @@ static bool options_of_driver(struct options *o, uint64_t given)
 				     irqs[o->irq]);
 	if (o->driver == OPTIONS_CORE && o->irq == OPTIONS_IRQ_AUTO)
 		return options_wrong(o, "--irq auto is for --driver kext");
+	if ((given >> O_NET_FD & 1) && (given >> O_NET & 1 || o->kdp_port))
+		return options_wrong(o, "--net-fd excludes --net and --kdp");
 	if (o->kdp_port && o->net == OPTIONS_TAP)
 		return options_wrong(o, "--kdp needs --net user, which forwards the port");
 	return true;
@@ -460,6 +478,8 @@ static void options_fill(struct options *o, uint64_t given)
 	}
 	if (!(given >> O_NET & 1))
 		o->net = kext && !o->kdp_port ? OPTIONS_AUTO : OPTIONS_USER;
+	if (given >> O_NET_FD & 1)
+		o->net = OPTIONS_FD;
 }
 
 /* What fits alone but not together. */
@@ -527,7 +547,7 @@ enum options_result options_parse(struct options *o, int argc, char *const *argv
 				    argv[optind]);
 		return OPTIONS_WRONG;
 	}
-	if (o->kdp_port && !(given & UINT64_C(1) << O_TIMEOUT))
+	if ((o->kdp_port || given >> O_NET_FD & 1) && !(given >> O_TIMEOUT & 1))
 		o->timeout_s = OPTIONS_KDP_S;
 	return options_agree(o, given) ? OPTIONS_RUN : OPTIONS_WRONG;
 }

@@ -16,7 +16,7 @@
 #define OPTIONS_BYTES	    (UINT64_C(64) << 20)
 #define OPTIONS_BYTES_MAX   (UINT64_C(1) << 40)
 #define OPTIONS_TIMEOUT_S   55u
-#define OPTIONS_KDP_S	    600u /* with somebody who debugs */
+#define OPTIONS_KDP_S	    600u /* with somebody who debugs, or says what to do */
 #define OPTIONS_TIMEOUT_MAX 86400u
 #define OPTIONS_QUEUE_MIN   64u
 #define OPTIONS_QUEUE_MAX   1024u
@@ -36,7 +36,7 @@ enum options_irq {
 	OPTIONS_POLL,
 	OPTIONS_IRQ_AUTO,
 };
-enum options_net { OPTIONS_USER, OPTIONS_TAP, OPTIONS_AUTO };
+enum options_net { OPTIONS_USER, OPTIONS_TAP, OPTIONS_AUTO, OPTIONS_FD };
 enum options_driver { OPTIONS_KEXT, OPTIONS_CORE };
 
 enum options_result {
@@ -56,6 +56,7 @@ struct options {
 	enum options_machine machine;
 	enum options_irq irq;
 	enum options_net net; /* OPTIONS_AUTO until it is known what this machine allows */
+	int net_fd;	      /* OPTIONS_FD: the card's network, and a session (session.h) */
 	bool no_msix;
 	bool verbose;
 	uint16_t queue_size; /* 0: the device's */

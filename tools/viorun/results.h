@@ -6,6 +6,7 @@
 #ifndef VIORUN_RESULTS_H
 #define VIORUN_RESULTS_H
 
+#include <jansson.h>
 #include <stdio.h>
 
 #include "tools/stack/stack.h"
@@ -90,6 +91,9 @@ void report_summary(struct report *rp, const struct results *r);
 void report_break(struct report *rp);
 
 /* ---- json_sink.c: for programs ---- */
+
+/* The object that json_sink_write writes. */
+json_t *json_sink_results(const struct results *r);
 
 /* Where the object will go; nothing of it can be seen before it is complete. */
 struct json_sink {

@@ -21,12 +21,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "tools/stack/ping.h"
 #include "tools/stack/server.h"
 #include "tools/viorun/dhcpd.h"
 #include "tools/viorun/driver.h"
+#include "tools/viorun/session.h"
 #include "tools/viorun/tap.h"
 
 #ifndef VIORUN_VERSION
@@ -57,11 +59,11 @@ struct viorun {
 	struct dhcpd *dhcpd;
 	struct pcap *pcap;
 	struct json_sink json;
-	int tap_fd;
+	int net_fd;
 	uint8_t peer[4]; /* where the guest finds the server */
 	uint64_t started, deadline;
 	uint16_t ping_seq;
-	bool opened, running;
+	bool opened, opened_once, running;
 	int status;
 	char err[320];
 };
@@ -155,14 +157,28 @@ static bool viorun_tap(struct viorun *v)
 		report_line(&v->rp, "network", "QEMU's own, without offloads (%s)", why);
 		return true;
 	}
-	v->tap_fd = tap_open(why, sizeof(why));
-	if (v->tap_fd < 0)
+	v->net_fd = tap_open(why, sizeof(why));
+	if (v->net_fd < 0)
 		return viorun_fail(v, EXIT_SYSTEM, "%s", why);
 	v->o.net = OPTIONS_TAP;
 	err = dhcpd_start(&v->dhcpd, TAP_NAME, host, guest, mask);
 	if (err)
 		return viorun_fail(v, EXIT_SYSTEM, "cannot serve DHCP on the TAP: %s",
 				   strerror(err));
+	return true;
+}
+
+/* Somebody else's network, handed over. */
+static bool viorun_stream(struct viorun *v)
+{
+	int type = 0;
+	socklen_t len = sizeof(type);
+
+	if (getsockopt(v->o.net_fd, SOL_SOCKET, SO_TYPE, &type, &len) != 0 || type != SOCK_STREAM)
+		return viorun_fail(v, EXIT_USER,
+				   "--net-fd: descriptor %d is not an open stream socket",
+				   v->o.net_fd);
+	v->net_fd = v->o.net_fd;
 	return true;
 }
 
@@ -173,6 +189,8 @@ static bool viorun_network(struct viorun *v)
 	const uint8_t *listen_on = loopback;
 	int err;
 
+	if (v->o.net == OPTIONS_FD)
+		return viorun_stream(v);
 	if (v->o.net != OPTIONS_USER && !viorun_tap(v))
 		return false;
 	memcpy(v->peer, slirp, 4);
@@ -195,7 +213,7 @@ static bool viorun_machine(struct viorun *v)
 	uint64_t now = stack_now();
 	unsigned left = v->deadline > now ? (unsigned)((v->deadline - now) / 1000u) : 1;
 
-	if (!machine_start(&v->m, &v->o, v->tap_fd, left < QEMU_DEADLINE_MS ? left : 0))
+	if (!machine_start(&v->m, &v->o, v->net_fd, left < QEMU_DEADLINE_MS ? left : 0))
 		return viorun_fail(v, EXIT_SYSTEM, "%s", v->m.err);
 	v->r.qemu_version = v->m.version;
 	report_machine(&v->rp, &v->r, &v->m);
@@ -221,7 +239,7 @@ static bool viorun_driver(struct viorun *v)
 		.arg = v,
 		.quiet = true,
 	};
-	v->opened = true;
+	v->opened = v->opened_once = true;
 	if (!v->driver->open(&v->env))
 		return viorun_fail(v, v->env.user_error ? EXIT_USER : EXIT_SYSTEM, "%s",
 				   v->env.err);
@@ -359,6 +377,19 @@ static bool viorun_debug(struct viorun *v)
 	return true;
 }
 
+/* ---- the session ---- */
+
+static bool viorun_session(struct viorun *v)
+{
+	char err[256];
+
+	if (session_run(&v->s, &v->r, v->deadline, err, sizeof(err)))
+		return true;
+	if (machine_alive(&v->m))
+		return viorun_fail(v, EXIT_SYSTEM, "%s", err);
+	return viorun_fail(v, EXIT_SYSTEM, "session: %s", v->m.board.q.err);
+}
+
 /* ---- the end ---- */
 
 /* Take the driver down and see what it leaves behind; whether or not the run went well. */
@@ -412,26 +443,35 @@ static bool viorun_close_files(struct viorun *v)
 	return viorun_can_say(v);
 }
 
+typedef bool (*viorun_step)(struct viorun *v);
+
+static const viorun_step viorun_alone[] = {
+	viorun_files, viorun_network, viorun_machine,  viorun_driver, viorun_link,   viorun_address,
+	viorun_ping,  viorun_debug,   viorun_download, viorun_upload, viorun_toggle, NULL,
+};
+static const viorun_step viorun_told[] = {
+	viorun_files, viorun_network, viorun_machine, viorun_driver,
+	viorun_link,  viorun_address, viorun_session, NULL,
+};
+
 static void viorun_go(struct viorun *v)
 {
-	static bool (*const steps[])(struct viorun * v) = {
-		viorun_files,	 viorun_network, viorun_machine, viorun_driver,
-		viorun_link,	 viorun_address, viorun_ping,	 viorun_debug,
-		viorun_download, viorun_upload,	 viorun_toggle,
-	};
+	const viorun_step *step = v->o.net == OPTIONS_FD ? viorun_told : viorun_alone;
 	bool good = true;
 
-	for (size_t i = 0; good && i < sizeof(steps) / sizeof(steps[0]); i++)
-		good = !viorun_signal && viorun_can_say(v) && steps[i](v);
+	for (; good && *step; step++)
+		good = !viorun_signal && viorun_can_say(v) && (*step)(v);
 
 	viorun_take_down(v);
 	if (good)
 		(void)viorun_leaks(v);
+	if (v->o.net == OPTIONS_FD && v->opened_once)
+		session_event("end", &v->r);
 	machine_stop(&v->m);
 	server_stop(v->server);
 	dhcpd_stop(v->dhcpd);
-	if (v->tap_fd >= 0)
-		(void)close(v->tap_fd);
+	if (v->net_fd >= 0)
+		(void)close(v->net_fd);
 	if (!viorun_signal)
 		(void)viorun_close_files(v);
 	else
@@ -469,10 +509,12 @@ int main(int argc, char **argv)
 	v->r.o = &v->o;
 	v->driver = v->o.driver == OPTIONS_KEXT ? &driver_kext_ops : &driver_core_ops;
 	v->r.driver = v->driver->name;
-	v->tap_fd = -1;
+	v->net_fd = -1;
 	v->started = stack_now();
 	v->deadline = v->started + v->o.timeout_s * UINT64_C(1000000);
-	report_init(&v->rp, v->o.json && !strcmp(v->o.json, "-") ? NULL : stdout);
+	report_init(&v->rp, v->o.net == OPTIONS_FD || (v->o.json && !strcmp(v->o.json, "-"))
+				    ? NULL
+				    : stdout);
 	viorun_signals();
 	/* naps are tens of microseconds: the usual 50 us of slack would double them */
 	(void)prctl(PR_SET_TIMERSLACK, 1000ul, 0ul, 0ul, 0ul);
