@@ -4,11 +4,15 @@
  * ARP, ping, DHCP, DNS, neighbour discovery and router advertisement, in the daemon; all else that
  * is sent to the gateway's address goes to the uplink (uplink.h), if there is one.
  *
- *   gateway.c   the port: who gets which frame; ARP, ICMP echo, ICMPv6 (NS, RS, echo), RA
- *   dhcp.c      the server: a function from a message to an answer and the lease table
- *   lease.c     the lease table
- *   dns.c       local names; forwarding to the upstream servers over UDP sockets of the loop
- *   ip.c        building and checking IPv4, IPv6, UDP in fixed buffers
+ *   gateway.c        the port: who gets which frame; ARP, ping, DHCP and DNS over UDP
+ *   gateway_ip6.c    neighbour discovery, router advertisement, ping
+ *   dhcp.c           the server: a function from a message to an answer and the lease table
+ *   dhcp_options.c   its options, in and out
+ *   lease.c          the lease table
+ *   lease_store.c    the same in the state file
+ *   dns.c            questions, local names, what is cut off from answers that are too long
+ *   dns_forward.c    asks the upstream servers, over UDP sockets of the loop
+ *   ip.c             building and checking IPv4, IPv6, UDP in fixed buffers
  *
  * Parsers take (bytes, length) and know no sockets and no clock, so they can be fuzzed.
  */
@@ -28,6 +32,7 @@ struct lease_table;
 struct gateway_uplink {
 	void (*send)(void *ctx, const struct frame *f);
 	void (*flush)(void *ctx);
+	bool (*up)(void *ctx); /* whether there is one now; NULL: whenever send is not */
 	void *ctx;
 };
 
@@ -39,9 +44,10 @@ struct gateway_params {
 	struct gateway_uplink uplink;
 	/* Name of the member behind a switch port, "" : none. For DNS, DHCP and lease shares. */
 	const char *(*member_name)(void *arg, const struct sw_port *port);
-	/* A lease was given, renewed or ended: forwards by name may have to move. */
+	/* A lease was given or ended, or has another name: forwards by name may have to move. */
 	void (*lease_changed)(void *arg);
 	void *arg;
+	const char *resolv_conf; /* NULL: /etc/resolv.conf */
 };
 
 /* NULL: errno. */
@@ -50,6 +56,8 @@ void gateway_close(struct gateway *g);
 /* Frames from the uplink for members: as sw_input from the gateway's port, not re-entrant. */
 void gateway_input(struct gateway *g, const struct frame *frames, size_t n);
 const uint8_t *gateway_mac(const struct gateway *g);
+/* A member has left for good: its client may come back under another name and has its address. */
+void gateway_member_gone(struct gateway *g, const char *name);
 struct lease_table *gateway_leases(struct gateway *g);
 /* Statistics for `status`: a new reference. */
 json_t *gateway_stats(const struct gateway *g);
