@@ -109,10 +109,11 @@ bool dhcp_put(struct dhcp_writer *w, uint8_t code, const void *data, size_t len)
 
 		w->buf[w->len++] = code;
 		w->buf[w->len++] = (uint8_t)n;
-		if (n)
+		if (n) {
 			memcpy(w->buf + w->len, from, n);
+			from += n;
+		}
 		w->len += n;
-		from += n;
 		len -= n;
 	} while (len);
 	return true;
