@@ -12,63 +12,27 @@
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
-#include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <net/if.h>
 #include <netinet/in.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/mount.h>
-#include <sys/reboot.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "tools/guest/boot.h"
 #include "tools/stack/content.h"
 
-#define MODULES	  "/modules"
 #define CHUNK	  (256u * 1024u)
 #define SEED	  UINT64_C(0x76696f6b6974)
 #define IF_WAIT	  100u /* tenths of a second for the interface to appear */
 #define LINK_WAIT 100u /* ... and for its link */
 
 static char interface[IFNAMSIZ];
-
-__attribute__((noreturn)) static void off(void)
-{
-	(void)fflush(stdout);
-	sync();
-	(void)reboot(RB_POWER_OFF);
-	for (;;)
-		(void)pause();
-}
-
-__attribute__((noreturn, format(printf, 1, 2))) static void fail(const char *fmt, ...)
-{
-	va_list ap;
-
-	printf("\nguest: error: ");
-	va_start(ap, fmt);
-	(void)vprintf(fmt, ap);
-	va_end(ap);
-	printf(" (%s)\n", strerror(errno));
-	off();
-}
-
-static void nap(unsigned ms)
-{
-	const struct timespec ts = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000};
-
-	(void)nanosleep(&ts, NULL);
-}
 
 static double seconds(void)
 {
@@ -83,46 +47,13 @@ static const char *setting(const char *name)
 	const char *value = getenv(name);
 
 	if (!value)
-		fail("%s is not on the kernel's command line", name);
+		boot_fail("%s is not on the kernel's command line", name);
 	return value;
 }
 
 static uint64_t number(const char *name)
 {
 	return strtoull(setting(name), NULL, 10);
-}
-
-/* ---- modules ---- */
-
-static void load(const char *name)
-{
-	char path[300];
-	int fd;
-
-	(void)snprintf(path, sizeof(path), MODULES "/%s", name);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0 || (syscall(SYS_finit_module, fd, "", 0) != 0 && errno != EEXIST))
-		fail("module %s", name);
-	(void)close(fd);
-}
-
-static int visible(const struct dirent *e)
-{
-	return e->d_name[0] != '.';
-}
-
-static void load_all(void)
-{
-	struct dirent **names;
-	int n = scandir(MODULES, &names, visible, alphasort);
-
-	if (n < 0)
-		fail(MODULES);
-	for (int i = 0; i < n; i++) {
-		load(names[i]->d_name);
-		free(names[i]);
-	}
-	free(names);
 }
 
 /* ---- the interface ---- */
@@ -143,7 +74,7 @@ static void request(int sock, unsigned long what, struct ifreq *req)
 {
 	(void)snprintf(req->ifr_name, sizeof(req->ifr_name), "%s", interface);
 	if (ioctl(sock, what, req) != 0)
-		fail("%s: request %#lx", interface, what);
+		boot_fail("%s: request %#lx", interface, what);
 }
 
 static void set_address(int sock, unsigned long what, const char *text)
@@ -152,7 +83,7 @@ static void set_address(int sock, unsigned long what, const char *text)
 	struct ifreq req = {.ifr_flags = 0};
 
 	if (inet_pton(AF_INET, text, &sin.sin_addr) != 1)
-		fail("address %s", text);
+		boot_fail("address %s", text);
 	memcpy(&req.ifr_addr, &sin, sizeof(sin));
 	request(sock, what, &req);
 }
@@ -164,16 +95,16 @@ static void configure(void)
 
 	for (unsigned i = 0; !find_interface(); i++) {
 		if (i == IF_WAIT)
-			fail("no network interface appeared");
-		nap(100);
+			boot_fail("no network interface appeared");
+		boot_nap(100);
 	}
 	set_address(sock, SIOCSIFADDR, setting("ADDRESS"));
 	set_address(sock, SIOCSIFNETMASK, "255.255.255.0");
 	request(sock, SIOCSIFFLAGS, &req);
 	for (unsigned i = 0; !(req.ifr_flags & IFF_RUNNING); i++) {
 		if (i == LINK_WAIT)
-			fail("no link");
-		nap(100);
+			boot_fail("no link");
+		boot_nap(100);
 		request(sock, SIOCGIFFLAGS, &req);
 	}
 	(void)close(sock);
@@ -193,7 +124,7 @@ static int ask(const char *verb, uint64_t bytes)
 
 	if (inet_pton(AF_INET, setting("PEER"), &to.sin_addr) != 1 ||
 	    connect(fd, (struct sockaddr *)&to, sizeof(to)) != 0 || write(fd, line, (size_t)n) != n)
-		fail("connection to %s", setting("PEER"));
+		boot_fail("connection to %s", setting("PEER"));
 	return fd;
 }
 
@@ -203,7 +134,7 @@ static void check(const uint8_t *at, uint64_t bytes)
 
 	content_init(&c, SEED);
 	if (!content_check(&c, at, bytes))
-		fail("byte %" PRIu64 " received is wrong", c.wrong);
+		boot_fail("byte %" PRIu64 " received is wrong", c.wrong);
 }
 
 static double download(uint8_t *to, uint64_t bytes)
@@ -217,7 +148,7 @@ static double download(uint8_t *to, uint64_t bytes)
 		ssize_t n = read(fd, to + done, left < CHUNK ? left : CHUNK);
 
 		if (n <= 0)
-			fail("download ended after %" PRIu64 " bytes", done);
+			boot_fail("download ended after %" PRIu64 " bytes", done);
 		done += (uint64_t)n;
 	}
 	took = seconds() - start;
@@ -238,11 +169,11 @@ static double upload(const uint8_t *from, uint64_t bytes)
 		ssize_t n = write(fd, from + done, left < CHUNK ? left : CHUNK);
 
 		if (n <= 0)
-			fail("upload ended after %" PRIu64 " bytes", done);
+			boot_fail("upload ended after %" PRIu64 " bytes", done);
 		done += (uint64_t)n;
 	}
 	if (read(fd, answer, sizeof(answer) - 1) < 3 || memcmp(answer, "OK ", 3) != 0)
-		fail("the server's answer to the upload is \"%s\"", answer);
+		boot_fail("the server's answer to the upload is \"%s\"", answer);
 	took = seconds() - start;
 	(void)close(fd);
 	return took;
@@ -258,12 +189,12 @@ static void transfers(void)
 	struct content c;
 
 	if (mem == MAP_FAILED)
-		fail("no memory for %" PRIu64 " bytes", bytes);
-	nap(idle);
+		boot_fail("no memory for %" PRIu64 " bytes", bytes);
+	boot_nap(idle);
 	down = download(mem, bytes);
 	content_init(&c, SEED);
 	content_make(&c, mem, bytes);
-	nap(idle);
+	boot_nap(idle);
 	up = upload(mem, bytes);
 	printf("\nguest: {\"interface\": \"%s\", \"bytes\": %" PRIu64
 	       ", \"download\": %.1f, \"upload\": %.1f}\n",
@@ -272,11 +203,8 @@ static void transfers(void)
 
 int main(void)
 {
-	(void)mount("dev", "/dev", "devtmpfs", 0, NULL);
-	(void)mount("proc", "/proc", "proc", 0, NULL);
-	(void)mount("sys", "/sys", "sysfs", 0, NULL);
-	load_all();
+	boot_start();
 	configure();
 	transfers();
-	off();
+	boot_off();
 }

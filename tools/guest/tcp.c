@@ -2,7 +2,7 @@
 /*
  * Verified TCP transfers for a guest, in tools/stack/server.h's protocol:
  *
- *   tcp serve PORT                          the server, in the foreground
+ *   tcp serve PORT [ADDRESS]                the server, in the foreground; 0: any port; prints it
  *   tcp get|put ADDRESS PORT BYTES [SEED]   one transfer; prints one JSON object on one line
  *
  * Exit 0: every byte was right. 1: not; one line says why. 2: usage.
@@ -48,14 +48,19 @@ static double seconds(void)
 	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
 }
 
-static int serve(uint16_t port)
+static int serve(uint16_t port, const char *address)
 {
-	static const uint8_t any[4];
+	uint8_t on[4] = {0};
 	struct server *s;
-	int err = server_start(&s, any, port);
+	int err;
 
+	if (address && inet_pton(AF_INET, address, on) != 1)
+		fail("'%s' is no IPv4 address", address);
+	err = server_start(&s, on, port);
 	if (err)
 		fail("port %u: %s", port, strerror(err));
+	printf("%u\n", server_port(s));
+	(void)fflush(stdout);
 	for (;;)
 		(void)pause();
 }
@@ -136,7 +141,8 @@ static uint64_t number(const char *text, uint64_t max)
 
 static int usage(void)
 {
-	(void)fputs("usage: tcp serve PORT | tcp get|put ADDRESS PORT BYTES [SEED]\n", stderr);
+	(void)fputs("usage: tcp serve PORT [ADDRESS] | tcp get|put ADDRESS PORT BYTES [SEED]\n",
+		    stderr);
 	return 2;
 }
 
@@ -148,8 +154,8 @@ int main(int argc, char **argv)
 	double start, took;
 	int fd;
 
-	if (argc == 3 && strcmp(argv[1], "serve") == 0)
-		return serve((uint16_t)number(argv[2], UINT16_MAX));
+	if ((argc == 3 || argc == 4) && strcmp(argv[1], "serve") == 0)
+		return serve((uint16_t)number(argv[2], UINT16_MAX), argv[3]);
 	upload = argc > 1 && strcmp(argv[1], "put") == 0;
 	if (argc < 5 || argc > 6 || (!upload && strcmp(argv[1], "get") != 0))
 		return usage();
