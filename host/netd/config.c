@@ -142,6 +142,8 @@ static struct place find(const struct reader *r, const char *network, const char
 			 where + base);
 		found = noted(r, path);
 	}
+	if (!found && !strcmp(where, "linger"))
+		found = noted(r, where);
 	/* A list that is one text with commas. */
 	for (size_t i = 0; *where && !found && i <= n; i++) {
 		if (i < n &&
@@ -396,8 +398,8 @@ static bool one_network(struct reader *r, struct config *c, const char *name, co
 			continue;
 		netdef_format_addr4(d->subnet, mine);
 		netdef_format_addr4(o->subnet, theirs);
-		if (!memcmp(d->prefix6, o->prefix6, sizeof(d->prefix6)) &&
-		    (!d->subnet || !o->subnet || strcmp(mine, theirs) != 0))
+		/* Not the subnets: then it is the prefixes. */
+		if (!d->subnet || !o->subnet || ((d->subnet ^ o->subnet) & d->netmask & o->netmask))
 			return wrong(r, find(r, name, "nat66-prefix"),
 				     "networks %s and %s (line %zu) have the same nat66-prefix",
 				     d->name, o->name, find(r, o->name, "nat66-prefix").line);

@@ -202,7 +202,7 @@ static bool complete_range(struct netdef *d, struct netdef_fault *f)
 			"the range %s to %s is empty; its start must not be above its end",
 			ADDR(start), ADDR(end));
 	if (start <= d->gateway && d->gateway <= end)
-		return netdef_wrong(f, "dhcp-start",
+		return netdef_wrong(f, d->dhcp_start ? "dhcp-start" : "dhcp-end",
 				    "the range %s to %s has the gateway %s in it; leave it out",
 				    ADDR(start), ADDR(end), ADDR(d->gateway));
 	d->dhcp_start = start;

@@ -278,6 +278,7 @@ static bool with_unit(const char *text, const struct unit *units, uint64_t max, 
 			continue;
 		if (whole > max / units->times)
 			return false;
+		whole *= units->times;
 		/* Below 10^9 times 2^30: it fits. */
 		part = part * units->times / 1000000000;
 		if (part > max - whole)

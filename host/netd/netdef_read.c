@@ -18,8 +18,9 @@ const char *netdef_kind_of(const json_t *v)
 	case JSON_STRING:
 		return "a text";
 	case JSON_INTEGER:
-	case JSON_REAL:
 		return "a number";
+	case JSON_REAL:
+		return "a number with a fraction";
 	case JSON_TRUE:
 	case JSON_FALSE:
 		return "true or false";
@@ -83,7 +84,7 @@ bool netdef_u32_of(struct netdef_reader *r, const char *where, const json_t *v, 
 	char text[NETDEF_TEXT_MAX], *end;
 	unsigned long n;
 
-	if (!netdef_text_of(r, where, v, "a number", text))
+	if (!netdef_text_of(r, where, v, "a whole number", text))
 		return false;
 	errno = 0;
 	n = strtoul(text, &end, 10);

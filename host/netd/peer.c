@@ -107,25 +107,43 @@ static bool hash_file(int fd, const struct stat *st, uint8_t sha256[32])
 	return true;
 }
 
+/*
+ * Opens a plain file, and nothing else: opening a device or a FIFO may do something already. -1:
+ * errno.
+ */
+static int open_plain(const char *path, struct stat *st)
+{
+	int fd = -1, at = open(path, O_PATH | O_CLOEXEC), error;
+	char link[64];
+
+	if (at < 0)
+		return -1;
+	if (fstat(at, st) != 0) {
+		error = errno;
+	} else if (!S_ISREG(st->st_mode)) {
+		error = S_ISDIR(st->st_mode) ? EISDIR : ENOEXEC;
+	} else if ((uint64_t)st->st_size > EXE_MAX) {
+		error = EFBIG;
+	} else {
+		snprintf(link, sizeof(link), "/proc/self/fd/%d", at);
+		fd = open(link, O_RDONLY | O_CLOEXEC);
+		error = errno;
+	}
+	close(at);
+	errno = error;
+	return fd;
+}
+
 bool peer_record_exe(const char *path, struct netdef_allow *a)
 {
-	/* A FIFO must not hold us up, nor a terminal become ours. */
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY), error;
 	struct stat st;
-	bool ok = false;
+	int fd = open_plain(path, &st), error;
+	bool ok;
 
 	if (fd < 0)
 		return false;
-	if (fstat(fd, &st) != 0) {
-		error = errno;
-	} else if (!S_ISREG(st.st_mode)) {
-		error = S_ISDIR(st.st_mode) ? EISDIR : ENOEXEC;
-	} else if ((uint64_t)st.st_size > EXE_MAX) {
-		error = EFBIG;
-	} else {
-		ok = hash_file(fd, &st, a->sha256);
-		error = errno;
-	}
+	ok = hash_file(fd, &st, a->sha256);
+	error = errno;
 	close(fd);
 	if (ok) {
 		a->kind = NETDEF_ALLOW_EXE;
