@@ -208,8 +208,9 @@ class Vmnet:
         return json.loads(self.cli(*args, "--json", **more).stdout)
 
     def refuses(self, *args, status=2, has_text=(), **more):
-        """A mistake: that exit status, one line on standard error."""
+        """A mistake: that exit status (None: 1 or 2), one line on standard error."""
         done = self.cli(*args, status=status, **more)
+        true(done.returncode in (1, 2), f"status {done.returncode}: {done.stdout}")
         lines = [line for line in done.stderr.splitlines() if line.strip()]
         same(len(lines), 1, f"vmnet {' '.join(map(str, args))}: lines of {done.stderr!r}")
         true(len(lines[0]) < 400, f"a line a person can read: {lines[0]!r}")
@@ -254,7 +255,7 @@ class Vmnet:
         try:
             with open(os.path.join(self.folder, "daemon.log"), encoding="utf-8",
                       errors="replace") as file:
-                return file.read()[-4000:]
+                return file.read()[-6000:]
         except OSError:
             return ""
 
@@ -265,6 +266,10 @@ class Vmnet:
         """A daemon is there, started on demand if need be; its pid."""
         pid = self.answers()
         if not pid:
+            if self.daemon:
+                # What it ends with tells whether it should have.
+                if self.daemon.wait(10) not in (0, -signal.SIGKILL):
+                    raise AssertionError(f"the daemon ended with {self.daemon.returncode}")
             self.run_daemon()
             pid = self.answers()
         return pid
@@ -278,7 +283,10 @@ class Vmnet:
         return found[0] if found else None
 
     def members(self, network):
-        found = self.network(network)
+        try:
+            found = self.network(network)
+        except (OSError, EOFError):
+            return {}  # no daemon, no members
         return {m["name"]: m for m in found["members"]} if found else {}
 
     def close(self):

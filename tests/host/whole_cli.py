@@ -78,6 +78,7 @@ def created_networks_outlive_the_daemon(folder):
               "--reserve", "02:00:00:00:00:09=10.78.0.9", "--lease", "600")
         v.cli("daemon", "--stop")
         until("no daemon", lambda: not v.answers())
+        v.ensure()
         shown = v.json("config", "show")["networks"]["keep"]
         same((shown["subnet"], shown["isolated"]), ("10.78.0.0/24", True))
         with Member.join(v, "keep", "r", "02:00:00:00:00:09") as m:
@@ -167,7 +168,7 @@ def mistakes_are_one_line_and_status_2(folder):
                 (("forward", "add", "nowhere", "tcp", "8080", "x", "80"), "nowhere"),
                 (("link", "shared", "x", "up"), "shared"),
                 (("detach", "shared", "x"), "x"),
-                (("create", "x", "--subnet", "10.0.0.0/31"), "10.0.0.0/31"),
+                (("create", "x", "--subnet", "10.0.0.0/31"), "/31"),
                 (("create", "x", "--subnet", "10.0.0.0/24", "--gateway", "10.0.1.1"), "10.0.1.1"),
                 (("create", "x", "--mtu", "100"), "100"),
                 (("create", "x", "--subnet", "10.0.0.0/24", "--reserve",
@@ -356,7 +357,10 @@ def no_permission_is_told(folder):
             os.mkdir(v.runtime, 0o700)
             os.chown(v.runtime, 12345, 12345)
             for args in (("list",), ("run", "host", "--", "true")):
-                v.refuses(*args, has_text=[v.runtime])
+                done = v.cli(*args, status=None)
+                true(done.returncode in (1, 2), f"status {done.returncode}")
+                has(done.stderr, v.runtime)
+                same(len(done.stderr.strip().splitlines()), 1)
             os.chown(v.runtime, 0, 0)
         else:
             locked = os.path.join(folder, "locked")

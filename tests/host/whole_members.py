@@ -255,6 +255,7 @@ def a_cable_is_pulled_and_put_back(folder):
             a.send(ether(b.mac, a.mac, 0x88B5, bytes(64)))
             a.broadcast(b"lost")
             b.silent(lambda f: True, 0.3, "anything without a cable")
+            a.drain()
             b.send(ether(a.mac, b.mac, 0x88B5, b"lost too" * 8))
             a.silent(lambda f: f.src == b.mac, 0.3, "a frame from one without a cable")
             v.cli("link", "host", "b", "up")

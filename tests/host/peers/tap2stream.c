@@ -137,6 +137,7 @@ static int link_connect(struct tap2stream *t)
 	if (t->dgram) {
 		(void)snprintf(t->own, sizeof(t->own), "%s.%d", t->where, (int)getpid());
 		address(&sa, t->own);
+		(void)unlink(t->own); /* of one that was killed and had our number */
 		if (bind(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0)
 			die(t->own);
 	}
