@@ -190,6 +190,14 @@ static bool next(struct reader *r)
 	return r->have_event || complain(r);
 }
 
+/* The one after the next. */
+static bool skip_one(struct reader *r)
+{
+	bool there = next(r);
+
+	return there && next(r);
+}
+
 /* Refuses what we do not take anywhere. */
 static bool check_node(struct reader *r)
 {
@@ -359,7 +367,7 @@ static json_t *document(struct reader *r)
 {
 	json_t *v;
 
-	if (!next(r) || !next(r))
+	if (!skip_one(r))
 		return NULL;
 	if (r->event.type == YAML_STREAM_END_EVENT)
 		return json_null();
@@ -368,7 +376,7 @@ static json_t *document(struct reader *r)
 	v = value(r, "", 0);
 	if (!v)
 		return NULL;
-	if (!next(r) || !next(r)) {
+	if (!skip_one(r)) {
 		json_decref(v);
 		return NULL;
 	}

@@ -33,6 +33,7 @@ const char *netdef_kind_of(const json_t *v)
 bool netdef_text_of(struct netdef_reader *r, const char *where, const json_t *v, const char *want,
 		    char out[NETDEF_TEXT_MAX])
 {
+	*out = '\0';
 	if (json_is_integer(v)) {
 		snprintf(out, NETDEF_TEXT_MAX, "%" JSON_INTEGER_FORMAT, json_integer_value(v));
 		return true;
@@ -106,7 +107,7 @@ json_t *netdef_list_of(struct netdef_reader *r, const char *where, const json_t 
 
 		list = json_array();
 		while (list && *at) {
-			size_t n = strcspn(at, ",");
+			size_t n;
 
 			at += strspn(at, " ");
 			n = strcspn(at, ",");

@@ -2,10 +2,11 @@
 /*
  * Who is at the other end of a unix socket, and may it (G-11).
  *
- * Asked of the kernel before the first byte is read: uid, gid, supplementary groups, pid, and, where
- * the kernel has SO_PEERPIDFD, a pidfd, so that the executable that is looked at is that of the
- * process that connected and not of a later one with its number. An executable is the same if device,
- * inode and SHA-256 are those that were recorded.
+ * Asked of the kernel before the first byte is read: uid, gid, supplementary groups, pid, and,
+ * where the kernel has SO_PEERPIDFD, a pidfd, so that the executable that is looked at is that of
+ * the process that connected and not of a later one with its number. An executable is the same if
+ * device, inode and SHA-256 are those that were recorded. Any one entry of a network's allow list
+ * is enough; with a list, it is the whole list: root and the daemon's own user need an entry, too.
  */
 #ifndef NETD_PEER_H
 #define NETD_PEER_H

@@ -251,12 +251,56 @@ static void test_one_line(void **state)
 
 	(void)state;
 	memset(name, 'x', sizeof(name));
-	strcpy(name + sizeof(name) - 16, "\xc3\xa4/networks.yml");
+	snprintf(name + sizeof(name) - 16, 16, "\xc3\xa4/networks.yml");
 	assert_false(config_parse(&c, name, text, strlen(text), err));
 	assert_non_null(strstr(err, "xx\xc3\xa4/networks.yml:2:9: network \"dev\": there is no key "
 				    "\"a?b?c?\"; the nearest is "));
 	assert_false(config_parse(&c, "a\nb", "x", 1, err));
 	assert_null(strchr(err, '\n'));
+}
+
+/* ---- the file that is installed ---- */
+
+static const char *example;
+
+/* As it is, and with what is in comments: "  #key" and "  #  key", not "  # prose". */
+static void test_example(void **state)
+{
+	FILE *file = fopen(example, "re");
+	static char text[16384], line[256];
+	size_t n = 0;
+	bool user;
+	struct config c;
+
+	(void)state;
+	if (!config_load(&c, example, err, &user))
+		fail_msg("%s", err);
+	assert_int_equal(c.n, 1);
+	config_free(&c);
+	assert_non_null(file);
+	while (fgets(line, sizeof(line), file)) {
+		char *hash = strchr(line, '#');
+
+		if (hash && hash - line == 2 && line[0] == ' ' && line[1] == ' ' &&
+		    (hash[1] != ' ' || hash[2] == ' '))
+			memmove(hash, hash + 1, strlen(hash));
+		if (strstr(line, "user:alice"))
+			strncpy(line, "      - user:root\n", sizeof(line));
+		else if (strstr(line, "group:kvm"))
+			strncpy(line, "      - group:root\n", sizeof(line));
+		else if (strstr(line, "exe:"))
+			strncpy(line, "      - exe:/proc/self/exe\n", sizeof(line));
+		assert_true(n + strlen(line) < sizeof(text));
+		memcpy(text + n, line, strlen(line) + 1);
+		n += strlen(line);
+	}
+	fclose(file);
+	if (!config_parse(&c, "example", text, n, err))
+		fail_msg("%s", err);
+	assert_int_equal(c.n, 5);
+	assert_int_equal(config_find(&c, "lab")->nforward, 3);
+	assert_int_equal(config_find(&c, "team")->nallow, 3);
+	config_free(&c);
 }
 
 /* ---- files ---- */
@@ -402,7 +446,7 @@ static void test_folders(void **state)
 	assert_int_equal(symlink(path, target), 0);
 	assert_false(paths_make_dir(target, line));
 	assert_non_null(strstr(line, "it is a symbolic link; remove it"));
-	strcat(target, "//");
+	snprintf(target, sizeof(target), "%s/link//", dir);
 	assert_false(paths_make_dir(target, line));
 	assert_non_null(strstr(line, "it is a symbolic link; remove it"));
 	snprintf(target, sizeof(target), "%s/dangling", dir);
@@ -485,16 +529,20 @@ static int teardown(void **state)
 	return system(command); // NOLINT(cert-env33-c)
 }
 
-int main(void)
+/* test_config EXAMPLE */
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_good),	 cmocka_unit_test(test_empty),
 		cmocka_unit_test(test_mistakes), cmocka_unit_test(test_bounds),
-		cmocka_unit_test(test_one_line), cmocka_unit_test(test_files),
-		cmocka_unit_test(test_paths),	 cmocka_unit_test(test_folders),
-		cmocka_unit_test(test_raced),
+		cmocka_unit_test(test_one_line), cmocka_unit_test(test_example),
+		cmocka_unit_test(test_files),	 cmocka_unit_test(test_paths),
+		cmocka_unit_test(test_folders),	 cmocka_unit_test(test_raced),
 	};
 
+	if (argc != 2)
+		return 2;
+	example = argv[1];
 	alarm(100);
 	return cmocka_run_group_tests(tests, setup, teardown);
 }

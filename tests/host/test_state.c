@@ -156,14 +156,24 @@ static int clean(void **state)
 static void join_keys(void *arg, const char *key, json_t *value)
 {
 	assert_non_null(value);
-	strcat(arg, key);
-	strcat(arg, " ");
+	fprintf(arg, "%s ", key);
+}
+
+/* The keys that begin so, each with a blank behind it. */
+static void keys_are(struct state *s, const char *prefix, const char *want)
+{
+	char keys[512] = "";
+	FILE *file = fmemopen(keys, sizeof(keys), "w");
+
+	state_each(s, prefix, join_keys, file);
+	fclose(file);
+	assert_string_equal(keys, want);
 }
 
 static void test_use(void **state)
 {
 	struct state *s = open_it();
-	char keys[256] = "", folder[160], many[300];
+	char folder[160], many[300];
 	struct stat st;
 	off_t before;
 
@@ -182,8 +192,7 @@ static void test_use(void **state)
 	put(s, "lease/b/2", "two again");
 	holds(s, "lease/b/2", "two again");
 	holds(s, "lease/b/3", NULL);
-	state_each(s, "lease/b/", join_keys, keys);
-	assert_string_equal(keys, "lease/b/1 lease/b/2 ");
+	keys_are(s, "lease/b/", "lease/b/1 lease/b/2 ");
 	state_put(s, "lease/b/1", NULL);
 	state_put(s, "never there", NULL);
 	state_put(s, "", json_null());
@@ -205,9 +214,7 @@ static void test_use(void **state)
 	holds(s, "lease/b/2", "two again");
 	holds(s, "network/x", "x");
 	holds(s, many, "just right");
-	keys[0] = '\0';
-	state_each(s, "lease", join_keys, keys);
-	assert_string_equal(keys, "lease/b/2 lease/c/1 ");
+	keys_are(s, "lease", "lease/b/2 lease/c/1 ");
 	state_close(s);
 	state_close(NULL);
 }
@@ -248,15 +255,12 @@ static void test_compaction(void **state)
 	}
 	assert_true(largest > 60000 && largest < 80000);
 	state_close(s);
-	snprintf(key, sizeof(key), "%s", "state.new");
 	s = open_it();
 	for (unsigned i = 0; i < 50; i++) {
 		snprintf(key, sizeof(key), "k%u", i);
 		assert_int_equal(json_integer_value(state_get(s, key)), 19950 + i);
 	}
-	key[0] = '\0';
-	state_each(s, "gone", join_keys, key);
-	assert_string_equal(key, "");
+	keys_are(s, "gone", "");
 	state_close(s);
 }
 
@@ -743,7 +747,7 @@ static void test_not_ours(void **state)
 	assert_int_equal(chmod(folder, 0770), 0);
 	refused("others may write to it (mode 770); make it 0700");
 	assert_int_equal(chmod(folder, 0700), 0);
-	strcat(path, "/");
+	snprintf(path, sizeof(path), "%s/sub/folder/", dir);
 	refused("this is no name for a file");
 	snprintf(path, sizeof(path), "/proc/nothing/here/state");
 	refused("No such file or directory");
