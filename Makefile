@@ -1,14 +1,17 @@
 # viokit: Meson and Ninja do the work, tools/ the rest.
 #
 ## make                 build everything into build/
-## make run ARGS=...    build the installer and run its kexts against a QEMU machine (ARGS=--help)
+## make run ARGS=...    vmnet, the kexts on a simulated Mac and a Linux guest at work (ARGS=--help)
 ## make test            static checks and all tests; T=regex picks test programs by name
 ## make quick           unit and model tests only
 ## make soak            the long tests
 ## make kext            the macOS kexts into build/kext/ (CLANG=clang-NN for another compiler)
 ## make kext-check      check them: shape, names, vtables, stack
 ## make pkg             the installer package and the zip for OpenCore into build/
-## make bench           the benchmarks
+## make bench           the benchmarks of the guest half
+## make bench-host      vmnet beside vde_switch, QEMU's hub, slirp4netns and passt
+## make install         vmnet into PREFIX (/usr/local), below DESTDIR
+## make deb             vmnet as a Debian package into build/
 ## make coverage        which lines of the guest core the tests reach
 ## make gate            the static checks; tools/gate.sh STEP runs one of them
 ## make fmt             put all C files into the project's format
@@ -60,6 +63,17 @@ bench: deps-bench kext
 		tools/viorun/viorun
 	@bench/run $(ARGS)
 
+# root; sets up what it measures in network namespaces of its own
+bench-host: deps-bench
+	@tools/build.sh build vmnet bench/host/standin
+	@bench/host/run $(ARGS)
+
+install: deps-build
+	@tools/install.sh
+
+deb: deps-build
+	@tools/install.sh deb
+
 kext: deps-pkg
 	@tools/build.sh build tools/kextld/kextld
 	@tools/kext/build
@@ -88,10 +102,12 @@ deps:
 	@tools/deps.sh all
 
 clean:
-	@rm -rf build build-asan build-cov
+	@rm -rf build build-asan build-cov build-install build-deb
 
 help:
 	@sed -n 's/^## //p' Makefile
 
-.PHONY: all build run test quick soak bench kext kext-check pkg coverage gate fmt deps clean help
+export PREFIX DESTDIR
+
+.PHONY: all build run test quick soak bench bench-host install deb kext kext-check pkg coverage gate fmt deps clean help
 .PHONY: deps-build deps-run deps-gate deps-test deps-bench deps-pkg

@@ -56,6 +56,7 @@ struct link_stats {
 	struct sw_stats port;
 	uint64_t backlog_bytes, backlog_max;
 	uint64_t reads, writes; /* system calls */
+	uint64_t skipped;	/* bytes before the first frame boundary after a takeover */
 };
 
 /* NULL: errno says why (ENOMEM, ENOSPC: no free port, or what the descriptor said). */
