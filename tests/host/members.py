@@ -9,8 +9,8 @@ import struct
 import subprocess
 import time
 
-from frames import (ACK, ARP, BROADCAST, DISCOVER, ICMP, ICMP6, IPV4, IPV6, NAK, OFFER, REQUEST, TCP,
-                    UDP, A, Answer, DnsAnswer, Frame, arp, dhcp_frame, dns_query, ether, icmp6,
+from frames import (ACK, ARP, BROADCAST, DISCOVER, ICMP, ICMP6, IPV4, IPV6, NAK, OFFER, REQUEST,
+                    TCP, UDP, A, Answer, DnsAnswer, Frame, arp, dhcp_frame, dns_query, ether, icmp6,
                     icmp_echo, ip_bytes, ipv4, ipv6, link_local, mac_bytes, multicast_mac, new_mac,
                     solicited, udp)
 from vmnettest import Control, peer, tool, true, until
@@ -204,7 +204,8 @@ class Member:
             if left <= 0 or (self.closed and not left < 0):
                 if self.closed:
                     raise Closed(f"{self.name}: link ended while waiting for {what}")
-                raise AssertionError(f"{self.name}: no {what} in {seconds} s; got {self.inbox[-8:]}")
+                raise AssertionError(f"{self.name}: no {what} in {seconds} s; "
+                                     f"got {self.inbox[-8:]}")
             Member.poll(min(left, 0.05))
 
     def silent(self, want, seconds=0.3, what="such a frame"):

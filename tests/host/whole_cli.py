@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""The command line with its daemon: what is printed, exit statuses, mistakes, starting and ending."""
+"""The command line with its daemon: what is printed, exit statuses, mistakes, start and end."""
 
 import os
 import signal
@@ -148,7 +148,8 @@ def mistakes_are_one_line_and_status_2(folder):
                 (("frobnicate",), "frobnicate"),
                 (("list", "--colour"), "--colour"),
                 (("run", "shared"), "COMMAND"),
-                (("run", "shared", "--mac", "01:00:00:00:00:01", "--", "true"), "01:00:00:00:00:01"),
+                (("run", "shared", "--mac", "01:00:00:00:00:01", "--", "true"),
+                 "01:00:00:00:00:01"),
                 (("run", "shared", "--kind", "tap", "--", "true"), "tap"),
                 (("run", "shared", "--name", "a b", "--", "true"), "a b"),
                 (("run", "shared", "--", "/none/such"), "/none/such"),

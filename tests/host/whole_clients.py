@@ -13,8 +13,8 @@ from vmnettest import OUTSIDE4, OUTSIDE4B, Vmnet, has, main, same, test, tool, t
 @test
 def udhcpc_gets_and_renews_a_lease(folder):
     with Vmnet(folder) as v:
-        v.cli("create", "lab", "--mode", "shared", "--subnet", "10.60.0.0/24", "--domain", "lab.test",
-              "--lease", "3600", "--mtu", "1400", "--dns", OUTSIDE4)
+        v.cli("create", "lab", "--mode", "shared", "--subnet", "10.60.0.0/24", "--domain",
+              "lab.test", "--lease", "3600", "--mtu", "1400", "--dns", OUTSIDE4)
         for kind in ("stream", "dgram"):
             with Node(v, "lab", kind, kind=kind) as n:
                 lease = n.udhcpc(hostname="guest-" + kind)
@@ -98,7 +98,8 @@ def pings_of_all_sizes_through_a_kernel(folder):
 def a_path_serves_a_kernel(folder):
     with Vmnet(folder) as v:
         for kind in ("stream", "dgram"):
-            v.start("attach", "host", "--socket", f"{folder}/{kind}", "--kind", kind, "--name", kind)
+            v.start("attach", "host", "--socket", f"{folder}/{kind}", "--kind", kind, "--name",
+                    kind)
             until("the socket", lambda k=kind: os.path.exists(f"{folder}/{k}"))
         with Node(v, path=folder + "/stream", name="s") as s, \
                 Node(v, path=folder + "/dgram", kind="dgram", name="d") as d, \

@@ -40,7 +40,8 @@ def members_survive_a_daemon_that_is_killed(folder):
         # Load in both directions, for all the time.
         serve = nodes[1].start(tool("iperf3"), "-s")
         until("iperf3 listens", lambda: ":5201" in nodes[1].run(tool("ss"), "-ltn"))
-        load = a.start(tool("iperf3"), "-c", nodes[1].ip, "-u", "-b", "80M", "--bidir", "-t", "3600")
+        load = a.start(tool("iperf3"), "-c", nodes[1].ip, "-u", "-b", "80M", "--bidir", "-t",
+                       "3600")
 
         def leases():
             return sorted((x["name"], x["address"], x["mac"]) for x in

@@ -37,9 +37,10 @@ def start(*machines):
 
 
 def run_guest(v, name, network="shared", kind="stream", **more):
-    """A guest that `vmnet run` starts; the options of its card are vmnet's."""
-    prefix = [vmnettest.VMNET, "run", network, "--name", name, "--kind", kind, "--"]
-    return guest.Guest(image(), netdev=None, netdev_id="vmnet0", prefix=prefix, env=v.env,
+    """A guest that `vmnet run` starts; the -netdev of its card is vmnet's."""
+    mac = f"52:54:00:00:00:{ord(name):02x}"
+    prefix = [vmnettest.VMNET, "run", network, "--name", name, "--mac", mac, "--kind", kind, "--"]
+    return guest.Guest(image(), netdev=None, netdev_id="vmnet0", prefix=prefix, mac=mac, env=v.env,
                        start=False, **more)
 
 

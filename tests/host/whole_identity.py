@@ -107,7 +107,7 @@ def another_user_is_refused_at_the_data_sockets(folder):
         m.dhcp()
         v.start("attach", "host", "--socket", folder + "/s", "--name", "s")
         v.start("attach", "host", "--socket", folder + "/d", "--name", "d", "--kind", "dgram")
-        until("the sockets", lambda: os.path.exists(folder + "/s") and os.path.exists(folder + "/d"))
+        until("the sockets", lambda: all(os.path.exists(folder + p) for p in ("/s", "/d")))
         for path in ("/s", "/d"):
             same(stat.S_IMODE(os.stat(folder + path).st_mode), 0o600, f"mode of {path}")
         os.chmod(folder, 0o755)

@@ -364,8 +364,8 @@ def reservations_by_mac_and_name(folder):
     with Vmnet(folder) as v:
         v.cli("create", "lab", "--mode", "host", "--subnet", "10.90.0.0/24", "--reserve",
               "02:00:00:00:00:07=10.90.0.7", "--reserve", "web=10.90.0.200")
-        with Member.join(v, "lab", "x", "02:00:00:00:00:07") as x, Member.join(v, "lab", "web") as w, \
-                Member.join(v, "lab", "thief") as thief:
+        with Member.join(v, "lab", "x", "02:00:00:00:00:07") as x, \
+                Member.join(v, "lab", "web") as w, Member.join(v, "lab", "thief") as thief:
             same((x.dhcp().address, w.dhcp().address), ("10.90.0.7", "10.90.0.200"))
             answer = thief.ask_dhcp(frames.REQUEST, requested="10.90.0.200", seconds=2)
             same(answer.kind, frames.NAK)

@@ -185,7 +185,8 @@ def forwards_tcp(folder):
         same(say(OUTSIDE4, 9000), b"web hello")
         same(say(OUTSIDE4, 9001), b"next hello")
         true(refused(OUTSIDE4B, 9000), "another address of this host is open too")
-        shown = {(f["host"], f["first"], f["last"]): f for f in v.json("forward", "list")["forwards"]}
+        shown = {(f["host"], f["first"], f["last"]): f
+                 for f in v.json("forward", "list")["forwards"]}
         same(shown["127.0.0.1", 8080, 8080]["to"], "web")
         same(shown["127.0.0.1", 8080, 8080]["state"], "open")
         same(shown[OUTSIDE4, 9000, 9001]["to"], n.ip)
