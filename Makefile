@@ -109,5 +109,6 @@ help:
 
 export PREFIX DESTDIR
 
-.PHONY: all build run test quick soak bench bench-host install deb kext kext-check pkg coverage gate fmt deps clean help
+.PHONY: all build run test quick soak bench bench-host install deb kext kext-check pkg coverage
+.PHONY: gate fmt deps clean help
 .PHONY: deps-build deps-run deps-gate deps-test deps-bench deps-pkg

@@ -61,13 +61,13 @@ static bool limit(int what, rlim_t most)
 {
 	struct rlimit r;
 
-	if (getrlimit(what, &r) < 0)
+	if (getrlimit((__rlimit_resource_t)what, &r) < 0)
 		return false;
 	if (r.rlim_max > most)
 		r.rlim_max = most;
 	if (r.rlim_cur > r.rlim_max)
 		r.rlim_cur = r.rlim_max;
-	return !setrlimit(what, &r);
+	return !setrlimit((__rlimit_resource_t)what, &r);
 }
 
 static bool limits(void)
@@ -188,6 +188,22 @@ static bool drop_rights(void)
 
 /* ---- calls ---- */
 
+/* As SCMP_A0_32() and its like, all of whose fields are named. */
+static struct scmp_arg_cmp arg_is(unsigned arg, uint32_t value)
+{
+	return (struct scmp_arg_cmp){.arg = arg, .op = SCMP_CMP_EQ, .datum_a = value};
+}
+
+static struct scmp_arg_cmp arg_masked(unsigned arg, uint32_t mask, uint32_t value)
+{
+	return (struct scmp_arg_cmp){
+		.arg = arg,
+		.op = SCMP_CMP_MASKED_EQ,
+		.datum_a = mask,
+		.datum_b = value,
+	};
+}
+
 static bool allow(scmp_filter_ctx f, int call, unsigned n, const struct scmp_arg_cmp *args)
 {
 	int rc = seccomp_rule_add_array(f, SCMP_ACT_ALLOW, call, n, args);
@@ -208,10 +224,10 @@ static bool allow_socket(scmp_filter_ctx f)
 
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
 		const struct scmp_arg_cmp args[] = {
-			SCMP_A0_32(SCMP_CMP_EQ, (unsigned)kinds[i].domain),
-			SCMP_A1_32(SCMP_CMP_MASKED_EQ, ~(unsigned)(SOCK_CLOEXEC | SOCK_NONBLOCK),
+			arg_is(0, (unsigned)kinds[i].domain),
+			arg_masked(1, ~(unsigned)(SOCK_CLOEXEC | SOCK_NONBLOCK),
 				   (unsigned)kinds[i].type),
-			SCMP_A2_32(SCMP_CMP_EQ, (unsigned)kinds[i].protocol),
+			arg_is(2, (unsigned)kinds[i].protocol),
 		};
 
 		if (!allow(f, SCMP_SYS(socket), 3, args))
@@ -236,8 +252,8 @@ static bool allow_setsockopt(scmp_filter_ctx f)
 
 	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
 		const struct scmp_arg_cmp args[] = {
-			SCMP_A1_32(SCMP_CMP_EQ, (unsigned)options[i][0]),
-			SCMP_A2_32(SCMP_CMP_EQ, (unsigned)options[i][1]),
+			arg_is(1, (unsigned)options[i][0]),
+			arg_is(2, (unsigned)options[i][1]),
 		};
 
 		if (!allow(f, SCMP_SYS(setsockopt), 2, args))
@@ -251,7 +267,7 @@ static bool allow_fcntl(scmp_filter_ctx f)
 	static const unsigned commands[] = {F_GETFD, F_SETFD, F_GETFL, F_SETFL};
 
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
-		const struct scmp_arg_cmp args[] = {SCMP_A1_32(SCMP_CMP_EQ, commands[i])};
+		const struct scmp_arg_cmp args[] = {arg_is(1, commands[i])};
 
 		if (!allow(f, SCMP_SYS(fcntl), 1, args))
 			return false;
@@ -261,7 +277,7 @@ static bool allow_fcntl(scmp_filter_ctx f)
 
 static bool allow_ioctl(scmp_filter_ctx f)
 {
-	const struct scmp_arg_cmp args[] = {SCMP_A1_32(SCMP_CMP_EQ, FIONREAD)};
+	const struct scmp_arg_cmp args[] = {arg_is(1, FIONREAD)};
 
 	return allow(f, SCMP_SYS(ioctl), 1, args);
 }
@@ -269,8 +285,8 @@ static bool allow_ioctl(scmp_filter_ctx f)
 static bool allow_mmap(scmp_filter_ctx f)
 {
 	const struct scmp_arg_cmp args[] = {
-		SCMP_A2_32(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0),
-		SCMP_A3_32(SCMP_CMP_MASKED_EQ, MAP_ANONYMOUS, MAP_ANONYMOUS),
+		arg_masked(2, PROT_EXEC, 0),
+		arg_masked(3, MAP_ANONYMOUS, MAP_ANONYMOUS),
 	};
 
 	return allow(f, SCMP_SYS(mmap), 2, args);
@@ -278,7 +294,7 @@ static bool allow_mmap(scmp_filter_ctx f)
 
 static bool allow_mprotect(scmp_filter_ctx f)
 {
-	const struct scmp_arg_cmp args[] = {SCMP_A2_32(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0)};
+	const struct scmp_arg_cmp args[] = {arg_masked(2, PROT_EXEC, 0)};
 
 	return allow(f, SCMP_SYS(mprotect), 1, args);
 }

@@ -9,8 +9,8 @@
  * port claims, it costs the others nothing. Ages are looked at when a station is asked for, and at
  * the end of a port's list.
  *
- * A port may have one pinned station: given, not learnt. It is never aged, replaced or moved by what
- * is learnt.
+ * A port may have one pinned station: given, not learnt. It is never aged, replaced or moved by
+ * what is learnt.
  *
  * Ports are numbers here. `gen` changes with every station that goes or moves: whoever remembers an
  * answer remembers gen with it.

@@ -6,9 +6,9 @@
  *   link_dgram.c    one frame a datagram (or packet of SOCK_SEQPACKET): vfkit, krunkit, QEMU dgram
  *
  * A link owns its descriptor, reads batches into a buffer of its own, and gives them to the switch
- * through its port; the switch gives it frames to send (sw.h). Its backlog is bounded in bytes: what
- * does not fit is dropped and counted. A peer that breaks the protocol or goes away ends its own
- * link: `closed` is called once, from the loop, and the owner then calls link_close().
+ * through its port; the switch gives it frames to send (sw.h). Its backlog is bounded in bytes:
+ * what does not fit is dropped and counted. A peer that breaks the protocol or goes away ends its
+ * own link: `closed` is called once, from the loop, and the owner then calls link_close().
  *
  * Takeover. Whoever started the VM keeps a duplicate of our end of the socket, and gives it to the
  * next daemon when this one dies. For that a stream link writes whole frames only: each sendmsg is

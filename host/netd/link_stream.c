@@ -2,17 +2,17 @@
 /*
  * Frames over a stream: four bytes of length, big-endian, then the frame (QEMU's framing).
  *
- * In. One recv() of what there is, up to LINK_READ_MAX, behind what was left of the last; the frames
- * are used where they lie, and only the part of a frame at the end is moved to the front, when
- * the room behind it gets small.
+ * In. One recv() of what there is, up to LINK_READ_MAX, behind what was left of the last; the
+ * frames are used where they lie, and only the part of a frame at the end is moved to the front,
+ * when the room behind it gets small.
  *
  * Out. A frame given to us has room for its length before it, so it needs no copy: one iovec names
  * both. A frame that lies right behind the one before extends that iovec: what one member sent in
  * a burst to another goes on as it came. The iovecs are cut into pieces of whole frames of at most
  * LINK_WRITE_MAX bytes, one message each, all given to sendmmsg() at once. A unix stream socket
- * takes such a piece whole or not at all, as it goes into one buffer of the kernel; so whoever reads
- * the other end never gets part of a frame from a daemon that was killed. (A frame that is longer
- * than a piece can still be torn; what is left of it is sent first of all.)
+ * takes such a piece whole or not at all, as it goes into one buffer of the kernel; so whoever
+ * reads the other end never gets part of a frame from a daemon that was killed. (A frame that is
+ * longer than a piece can still be torn; what is left of it is sent first of all.)
  */
 #include "host/netd/link_internal.h"
 
@@ -259,7 +259,8 @@ static bool resync(struct stream *s)
 	}
 	s->l.skipped += keep_from - s->start;
 	s->start = keep_from;
-	s->wait = s->end - s->start < FRAME_PREFIX + FRAME_ETH ? 0 : s->end - s->start + RESYNC_STEP;
+	s->wait = s->end - s->start;
+	s->wait = s->wait < FRAME_PREFIX + FRAME_ETH ? 0 : s->wait + RESYNC_STEP;
 	if (s->wait && link_get32(s->buf + s->start) + FRAME_PREFIX < s->wait)
 		s->wait = link_get32(s->buf + s->start) + FRAME_PREFIX;
 	if (s->l.skipped > RESYNC_BLIND)

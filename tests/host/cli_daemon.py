@@ -93,7 +93,8 @@ def what_is_wrong_with_a_file_is_told_by_who_starts_the_daemon(folder):
 @test
 def what_show_prints_can_be_read_again(folder):
     with Vmnet(folder) as v:
-        v.cli("create", "lab", "--subnet", "10.78.0.0/24", "--reserve", "02:00:00:00:00:09=10.78.0.9",
+        v.cli("create", "lab", "--subnet", "10.78.0.0/24", "--reserve",
+              "02:00:00:00:00:09=10.78.0.9",
               "--forward", "tcp 8081 web 80", "--dns", "1.1.1.1", "--allow", f"exe:{VMNET},uid:7")
         text = v.cli("config", "show").stdout
         path = os.path.join(folder, "again.yaml")

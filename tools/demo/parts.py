@@ -56,7 +56,7 @@ def end(process, sig=signal.SIGTERM, seconds=5):
 
 
 class Vmnet:
-    """vmnet with folders of its own, so that nobody else's daemon, leases or networks are touched."""
+    """vmnet with folders of its own, so that nobody else's daemon or networks are touched."""
 
     def __init__(self, program, folder):
         self.program, self.folder, self.pid, self.workers = program, folder, None, []

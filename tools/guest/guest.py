@@ -112,7 +112,8 @@ class Guest:
             *prefix, qemu, '-accel', 'tcg', '-machine', machine, '-m', str(memory),
             '-nodefaults', '-no-user-config', '-display', 'none', '-monitor', 'none',
             '-no-reboot', '-kernel', os.path.join(image_dir, 'vmlinuz'),
-            '-initrd', os.path.join(image_dir, 'guest.cpio'), '-append', f'{APPEND} {append}'.strip(),
+            '-initrd', os.path.join(image_dir, 'guest.cpio'), '-append',
+            f'{APPEND} {append}'.strip(),
             '-serial', f'file:{self.console}',
             '-chardev', f'socket,id=agent,path={self.folder}/agent', '-serial', 'chardev:agent',
             *net, '-device', device, *extra]
