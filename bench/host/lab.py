@@ -204,13 +204,14 @@ class Lab:
     # ---- measuring ----
 
     def iperf(self, client, server, address, seconds, reverse):
-        """One TCP stream; the parsed report of iperf3."""
+        """One TCP stream, for seconds or, if that is 0, a little; the parsed report of iperf3."""
         p = self.start(['iperf3', '-s', '-1', '-B', address, '--forceflush'], server)
         self.wait('iperf3 to listen', lambda: f'{address}:5201' in self.do(
             ['ss', '-Hltn', 'sport', '=', ':5201'], server))
         try:
-            text = self.do(['iperf3', '-c', address, '-t', str(seconds), '-J',
-                            '--connect-timeout', '3000', *(['-R'] if reverse else [])], client,
+            text = self.do(['iperf3', '-c', address, *(['-t', str(seconds)] if seconds else
+                            ['-n', '16M']), '-J', '--connect-timeout', '3000',
+                            *(['-R'] if reverse else [])], client,
                            timeout=seconds + 10)
         finally:
             p.terminate()

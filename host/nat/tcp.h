@@ -35,8 +35,8 @@
 #include "host/nat/nat.h"
 #include "host/nat/port.h"
 
-#define TCP_FLOWS   256u
-#define TCP_RING    (256u << 10) /* a power of two; also the window */
+#define TCP_FLOWS   128u
+#define TCP_RING    (1u << 20) /* a power of two; also the window */
 #define TCP_TICK_MS 100
 #define TCP_GATHER  128u
 #define TCP_HEADS   512u
@@ -92,6 +92,7 @@ struct tcp {
 	uint16_t active[TCP_FLOWS], dirty[TCP_FLOWS];
 	unsigned nactive, ndirty;
 	uint32_t seed;
+	uint32_t flushed; /* the port's backlog when it was last asked to write */
 	bool off;
 	/* Payload of this batch for one flow's socket. */
 	struct tcp_flow *gather;

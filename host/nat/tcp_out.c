@@ -10,6 +10,7 @@
 #define TTL	  64u
 #define SYN_OPTS  8u /* MSS, window scale, one NOP */
 #define DONT_FRAG 0x4000u
+#define EARLY	  (96u << 10)
 
 static uint32_t ip_len(const struct tcp_flow *f)
 {
@@ -169,6 +170,7 @@ void tcp_push(struct tcp *t, struct tcp_flow *f)
 	uint32_t window = f->snd_wnd < f->cwnd ? f->snd_wnd : f->cwnd;
 
 	f->stalled = false;
+	t->flushed = port_backlog(t->port);
 	if (!f->synced)
 		return;
 	for (;;) {
@@ -201,6 +203,11 @@ void tcp_push(struct tcp *t, struct tcp_flow *f)
 		if ((int32_t)(f->snd_nxt - f->snd_max) > 0)
 			f->snd_max = f->snd_nxt;
 		arm(t, f);
+		/* Let the daemon begin while the rest is being made. */
+		if (port_backlog(t->port) - t->flushed >= EARLY) {
+			port_flush(t->port);
+			t->flushed = port_backlog(t->port);
+		}
 	}
 }
 
