@@ -84,8 +84,9 @@ void member_look(struct member *m)
 {
 	uint8_t mac[6];
 
-	if (!m->link || !sw_port_mac(link_port(m->link), mac) ||
-	    (m->seen_known && !memcmp(mac, m->seen, 6)))
+	/* Before its first frame the switch knows the one it was given only. */
+	if (!m->link || !sw_port_stats(link_port(m->link))->rx_frames ||
+	    !sw_port_mac(link_port(m->link), mac) || (m->seen_known && !memcmp(mac, m->seen, 6)))
 		return;
 	memcpy(m->seen, mac, 6);
 	m->seen_known = true;
@@ -232,6 +233,8 @@ bool member_plug(struct member *m, int fd, bool takeover, bool unconnected, stru
 	member_unplug(m);
 	if (takeover && m->seen_known)
 		mac = m->seen;
+	else if (takeover && !n->def.lock_mac)
+		mac = NULL; /* it may use another: its stream must not be searched for this one */
 	m->link = link_open(&(struct link_params){
 		.loop = n->broker->loop,
 		.sw = n->sw,
