@@ -271,4 +271,6 @@ FRAMES = {
 }
 # What no relay at all does is for scale only; it is nobody's peer.
 SCALE = {'no relay', 'plain copy'}
+# Above that these are known to carry nothing; --quick does not wait for it.
+LONGEST = {'vde_switch': 1500, 'vde_switch (TAP)': 1500}
 IDLE = (2, 8, 24)
