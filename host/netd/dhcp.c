@@ -102,7 +102,10 @@ static void dhcp_put_fqdn(struct dhcp_writer *w, const struct dhcp_message *m)
 	(void)dhcp_put(w, DHCP_OPT_FQDN, bytes, m->fqdn.len);
 }
 
-/* Where an answer goes (RFC 2131, 4.1). */
+/*
+ * Where an answer goes (RFC 2131, 4.1). In Ethernet always back to where the message came from, or
+ * to all: so nobody has frames sent to others, and the switch knows the way.
+ */
 static void dhcp_address(const struct dhcp_message *m, const struct dhcp_from *from,
 			 uint32_t yiaddr, bool nak, struct dhcp_to *to)
 {
@@ -117,7 +120,6 @@ static void dhcp_address(const struct dhcp_message *m, const struct dhcp_from *f
 		memset(to->mac, 0xff, sizeof(to->mac));
 		to->address = ALL_ONES;
 	} else {
-		memcpy(to->mac, m->mac, sizeof(to->mac));
 		to->address = yiaddr;
 	}
 }
