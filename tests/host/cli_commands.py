@@ -138,7 +138,7 @@ def mistakes_are_told_before_anything_is_asked(folder):
         f.refuses("run", "shared", "--", "no-such-program", says="no such program in PATH")
         f.refuses("run", "shared", "--", "/etc/passwd", says="/etc/passwd")
         f.refuses("attach", "shared", says="--socket PATH is missing")
-        f.refuses("attach", "shared", "--socket", "/" + "x" * 120, says="at most 107")
+        f.refuses("attach", "shared", "--socket", "/" + "x" * 120, says="1 to 107 bytes")
         f.refuses("create", "own", "--mode", "bridged", says="bridged")
         f.refuses("create", "own", "--mtu", "many", says="--mtu many")
         f.refuses("create", "own", "--subnet", "10.0.0.0/33", says="10.0.0.0/33")

@@ -291,11 +291,12 @@ def the_command_outlives_the_daemon(folder):
         f.program("vm", TALK)
         proc = f.start("run", "shared", "--", "vm")
         until("frames", lambda: f.read("times").count("\n") > 5)
-        for _ in range(3):
-            before = f.read("times").count("\n")
+        for joins in range(2, 5):
             f.kill_daemon()
             time.sleep(0.1)
             f.start_daemon()
+            until("it joined again", lambda joins=joins: len(f.requests("join")) == joins)
+            before = f.read("times").count("\n")
             until("frames again", lambda before=before: f.read("times").count("\n") > before + 5)
         joins = f.requests("join")
         same(len(joins), 4)
