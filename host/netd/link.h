@@ -21,6 +21,7 @@
 #ifndef NETD_LINK_H
 #define NETD_LINK_H
 
+#include <sys/types.h>
 #include <uv.h>
 
 #include "host/netd/sw.h"
@@ -43,6 +44,8 @@ struct link_params {
 	bool resync;	       /* the socket was used by a daemon before us */
 	bool vfkt;	       /* dgram: a first datagram of the 4 bytes "VFKT" is a greeting */
 	bool unconnected;      /* dgram: a bound unixgram path; connect to who speaks first */
+	/* unconnected: whether this user may be who speaks first; NULL: anybody. */
+	bool (*admit)(void *ctx, uid_t uid, gid_t gid);
 	uint32_t backlog;      /* bytes; 0: LINK_BACKLOG_MAX */
 	uint32_t mtu;
 	uint64_t rate_bps;     /* bits a second; 0: no limit */

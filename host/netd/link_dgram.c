@@ -8,21 +8,35 @@
  *
  * Out. sendmmsg() of what was given; what is not taken waits in the backlog.
  *
- * A path (`unconnected`) has no peer yet. Who speaks first is connected to; until then there is
- * nobody to send to, and what the switch has is dropped. When that peer is gone, the socket is
- * disconnected and the next who speaks takes over. "VFKT" alone is a greeting (vfkit).
+ * A path (`unconnected`) has no peer yet. Who speaks first, if it may (`admit`: the kernel says who
+ * it is, G-11), is connected to; until then there is nobody to send to, and what the switch has is
+ * dropped. The kernel tells that a peer is gone only when something is sent to it, and refuses
+ * everybody else until then; so once a second we look whether its address is still somebody's. If
+ * not, the socket is disconnected and the next who speaks takes over. "VFKT" alone is a greeting
+ * (vfkit).
  */
 #include "host/netd/link_internal.h"
 
 #include <errno.h>
+#include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #define SLOTS	 64u
 #define SENDS	 64u
+#define DRAINS	 32u /* of the backlog at once */
+#define QUIET	 5u  /* seconds after which a peer is gone whose path is gone */
 #define GREETING "VFKT"
+
+/* Room for what the kernel says of who sent a datagram. */
+union sender {
+	char space[CMSG_SPACE(sizeof(struct ucred))];
+	struct cmsghdr align;
+};
 
 struct dgram {
 	struct link l;
@@ -33,12 +47,23 @@ struct dgram {
 	struct mmsghdr in[SLOTS];
 	struct iovec in_iov[SLOTS];
 	struct sockaddr_un from[SLOTS];
+	union sender sender[SLOTS];
 	struct frame batch[SLOTS];
+	struct sockaddr_un who; /* the peer of a path */
+	socklen_t who_len;
+	bool (*admit)(void *ctx, uid_t uid, gid_t gid);
 
 	/* What was given to us since the last flush. */
 	unsigned nout;
 	struct mmsghdr out[SENDS];
 	struct iovec out_iov[SENDS];
+	struct mmsghdr drain[DRAINS];
+	struct iovec drain_iov[2 * DRAINS];
+
+	/* The peer of a path. */
+	struct sockaddr_un peer_at;
+	socklen_t peer_len;
+	unsigned quiet; /* seconds */
 };
 
 static struct dgram *dgram_of(struct link *l)
@@ -71,6 +96,9 @@ static bool dgram_open(struct link *l, const struct link_params *params)
 	d->vfkt = params->vfkt;
 	d->path = params->unconnected;
 	d->peer = !d->path;
+	d->admit = params->admit;
+	if (d->path && setsockopt(l->fd, SOL_SOCKET, SO_PASSCRED, &(int){1}, sizeof(int)))
+		return false;
 	link_sockbuf(l->fd);
 	for (unsigned i = 0; i < SLOTS; i++) {
 		d->in_iov[i] = (struct iovec){slot_at(d, i), l->len_max + 1};
@@ -184,42 +212,118 @@ static void dgram_flush(void *ctx)
 static uint32_t dgram_write(struct link *l, uint32_t allow)
 {
 	struct dgram *d = dgram_of(l);
-	struct iovec iov[2];
-	struct msghdr msg = {.msg_iov = iov};
-	uint32_t len = backlog_at(&l->backlog, 0);
-	ssize_t n;
+	unsigned n = 0;
+	uint32_t off = 0, gone = 0;
+	int sent;
 
-	(void)allow;
-	msg.msg_iovlen = (size_t)backlog_iov(&l->backlog, FRAME_PREFIX, len - FRAME_PREFIX, iov);
-	n = sendmsg(l->fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
+	for (; n < DRAINS && off < l->backlog.used && off < allow; n++) {
+		uint32_t len = backlog_at(&l->backlog, off) - FRAME_PREFIX;
+		struct msghdr *msg = &d->drain[n].msg_hdr;
+
+		msg->msg_iov = &d->drain_iov[(size_t)2 * n];
+		msg->msg_iovlen =
+			(size_t)backlog_iov(&l->backlog, off + FRAME_PREFIX, len, msg->msg_iov);
+		off += FRAME_PREFIX + len;
+	}
+	sent = sendmmsg(l->fd, d->drain, n, MSG_DONTWAIT | MSG_NOSIGNAL);
 	l->writes++;
-	if (n < 0 && errno != EMSGSIZE) {
+	if (sent < 0 && errno != EMSGSIZE) {
 		dgram_blocked(d, errno);
 		return 0;
 	}
-	if (n < 0)
-		link_drop(l, len - FRAME_PREFIX);
-	backlog_take(&l->backlog, len);
-	return len - FRAME_PREFIX;
+	if (sent < 0) {
+		/* No datagram socket of the peer's will ever take that one. */
+		link_drop(l, backlog_at(&l->backlog, 0) - FRAME_PREFIX);
+		sent = 1;
+	}
+	for (int i = 0; i < sent; i++) {
+		uint32_t len = backlog_at(&l->backlog, 0);
+
+		backlog_take(&l->backlog, len);
+		gone += len - FRAME_PREFIX;
+	}
+	/* An empty frame is in no backlog. */
+	return gone;
 }
 
 /* ---- in ---- */
 
-/* Whether datagram i is a frame of the peer there is, or makes its sender the peer. */
+/* Whether who sent this may be the peer. */
+static bool may_speak(const struct dgram *d, const struct msghdr *msg)
+{
+	const struct cmsghdr *cm = CMSG_FIRSTHDR(msg);
+	struct ucred who;
+
+	if (!d->admit)
+		return true;
+	if (!cm || cm->cmsg_level != SOL_SOCKET || cm->cmsg_type != SCM_CREDENTIALS ||
+	    cm->cmsg_len != CMSG_LEN(sizeof(who)))
+		return false;
+	memcpy(&who, CMSG_DATA(cm), sizeof(who));
+	return d->admit(d->l.ctx, who.uid, who.gid);
+}
+
+/* Whether datagram i is of the peer there is, or makes its sender the peer. */
 static bool from_peer(struct dgram *d, unsigned i)
 {
 	const struct msghdr *msg = &d->in[i].msg_hdr;
 
 	if (!d->path)
 		return true;
-	if (!d->peer) {
-		/* Nobody could be answered who has no address. */
-		if (msg->msg_namelen <= sizeof(sa_family_t) ||
-		    connect(d->l.fd, msg->msg_name, msg->msg_namelen) != 0)
-			return false;
-		d->peer = true;
-	}
+	/* What others sent before there was a peer is still in the queue. */
+	if (d->peer)
+		return msg->msg_namelen == d->who_len &&
+		       !memcmp(msg->msg_name, &d->who, d->who_len);
+	/* Nobody could be answered who has no address. */
+	if (msg->msg_namelen <= sizeof(sa_family_t) || msg->msg_namelen > sizeof(d->who) ||
+	    !may_speak(d, msg) || connect(d->l.fd, msg->msg_name, msg->msg_namelen) != 0)
+		return false;
+	memcpy(&d->who, msg->msg_name, msg->msg_namelen);
+	d->who_len = msg->msg_namelen;
+	d->peer = true;
 	return true;
+}
+
+/* Whether a socket is bound to this path, which may have been removed under it. */
+static bool is_bound(const char *path)
+{
+	FILE *file = fopen("/proc/net/unix", "re");
+	char line[256];
+	bool found = !file; /* not to be known: it stays */
+
+	while (!found && fgets(line, sizeof(line), file)) {
+		size_t len = strcspn(line, "\n"), want = strlen(path);
+
+		found = len > want && line[len - want - 1] == ' ' &&
+			!memcmp(line + len - want, path, want);
+	}
+	if (file)
+		(void)fclose(file);
+	return found;
+}
+
+static void dgram_tick(struct link *l)
+{
+	struct dgram *d = dgram_of(l);
+	char path[sizeof(d->who.sun_path) + 1] = "";
+	int fd;
+	bool gone;
+
+	if (!d->path || !d->peer)
+		return;
+	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return;
+	gone = connect(fd, (const struct sockaddr *)&d->who, d->who_len) != 0;
+	if (gone && errno == ENOENT) {
+		memcpy(path, d->who.sun_path, d->who_len - offsetof(struct sockaddr_un, sun_path));
+		gone = !is_bound(path);
+	} else if (gone) {
+		gone = errno == ECONNREFUSED; /* else it has a peer: us */
+	}
+	(void)close(fd);
+	if (gone)
+		lose_peer(d);
 }
 
 static bool greeting(const struct dgram *d, unsigned i)
@@ -262,6 +366,8 @@ static void dgram_read(struct link *l, uint32_t limit)
 	for (unsigned i = 0; d->path && i < most; i++) {
 		d->in[i].msg_hdr.msg_name = &d->from[i];
 		d->in[i].msg_hdr.msg_namelen = sizeof(d->from[i]);
+		d->in[i].msg_hdr.msg_control = &d->sender[i];
+		d->in[i].msg_hdr.msg_controllen = sizeof(d->sender[i]);
 	}
 	n = recvmmsg(l->fd, d->in, most, MSG_DONTWAIT, NULL);
 	l->reads++;
@@ -279,5 +385,6 @@ const struct link_ops link_dgram_ops = {
 	.open = dgram_open,
 	.read = dgram_read,
 	.write = dgram_write,
+	.tick = dgram_tick,
 	.release = dgram_release,
 };

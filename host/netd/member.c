@@ -225,6 +225,19 @@ static void member_on_closed(void *ctx, const char *why)
 	member_remove(m);
 }
 
+/* Who speaks at a path of datagrams: the kernel tells less of it than of who connects. */
+static bool member_admits(void *ctx, uid_t uid, gid_t gid)
+{
+	const struct member *m = ctx;
+	const struct peer p = {.uid = uid, .gid = gid, .pidfd = -1};
+	char why[NETDEF_ERR_MAX];
+	bool may = peer_may_join(&p, &m->network->def, why);
+
+	if (!may)
+		log_peer("%s: refused: %s", m->door ? m->door->path : m->name, why);
+	return may;
+}
+
 bool member_plug(struct member *m, int fd, bool takeover, bool unconnected, struct fault *f)
 {
 	struct network *n = m->network;
@@ -246,6 +259,7 @@ bool member_plug(struct member *m, int fd, bool takeover, bool unconnected, stru
 		.resync = takeover,
 		.vfkt = m->kind == LINK_DGRAM,
 		.unconnected = unconnected,
+		.admit = member_admits,
 		.mtu = n->def.mtu,
 		.rate_bps = m->rate_bps,
 		.burst = m->burst,
