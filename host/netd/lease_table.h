@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What lease.c and lease_store.c share; nobody else includes it. */
+/* What lease.c, lease_slots.c and lease_store.c share; nobody else includes it. */
 #ifndef NETD_LEASE_TABLE_H
 #define NETD_LEASE_TABLE_H
 
@@ -66,8 +66,28 @@ struct lease_table {
 	uint32_t nowners, owners_free, owners_hand, sweep;
 };
 
-/* lease.c */
+/* lease_slots.c: hashes. */
+uint32_t lease_hash(const struct lease_table *t, const void *data, size_t len, bool fold);
+uint32_t *lease_id_head(struct lease_table *t, const uint8_t *id, size_t len);
+uint32_t *lease_mac_head(struct lease_table *t, const uint8_t mac[6]);
+/* Slots. */
 struct lease_slot *lease_slot(struct lease_table *t, uint32_t address);
+void lease_move(struct lease_table *t, struct lease_slot *s, enum lease_list list,
+		uint64_t deadline);
+void lease_know(struct lease_table *t, struct lease_slot *s, const struct lease_client *c);
+/* No longer any client's. Who it counts for stays. */
+void lease_forget(struct lease_table *t, struct lease_slot *s);
+void lease_unseen(struct lease_table *t, struct lease_slot *s);
+/* Host names; lease_name puts the slot's own to use, or clears it if somebody else has it. */
+struct lease_slot *lease_name_holder(struct lease_table *t, const char *name);
+void lease_name(struct lease_table *t, struct lease_slot *s);
+void lease_unname(struct lease_table *t, struct lease_slot *s);
+/* Owners. One that is asked for by name is made if need be. */
+uint32_t lease_owner(struct lease_table *t, const char *name, bool live);
+uint32_t lease_owner_find(struct lease_table *t, const char *name);
+void lease_owner_drop(struct lease_table *t, uint32_t i);
+void lease_own(struct lease_table *t, struct lease_slot *s, uint32_t owner);
+void lease_disown(struct lease_table *t, struct lease_slot *s);
 /* Puts what was read from the file in place. False: it cannot be. */
 bool lease_restore(struct lease_table *t, const struct lease *l);
 

@@ -9,6 +9,7 @@
  *   dhcp.c           the server: a function from a message to an answer and the lease table
  *   dhcp_options.c   its options, in and out
  *   lease.c          the lease table
+ *   lease_slots.c    what it is made of: slots, lists, hashes, who they count for
  *   lease_store.c    the same in the state file
  *   dns.c            questions, local names, what is cut off from answers that are too long
  *   dns_forward.c    asks the upstream servers, over UDP sockets of the loop
