@@ -34,8 +34,8 @@ build: deps-build
 
 # Nothing stands between make and the program: its output, Ctrl-C and status are its own.
 run: deps-run build/.pkg
-	@tools/build.sh build tools/viorun/viorun tools/kdp/kdp
-	@exec build/tools/viorun/viorun $(ARGS)
+	@tools/build.sh build vmnet tools/viorun/viorun tools/kdp/kdp
+	@exec tools/demo/run --build build $(ARGS)
 
 # The installer package, made again if anything of it changed.
 PKG_SOURCES = $(shell find common wire guest packaging tools/kext tools/kextld tools/mkpkg \

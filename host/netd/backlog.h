@@ -16,7 +16,7 @@ struct backlog {
 	uint32_t size; /* of the ring: the cap, and one frame that was begun */
 	uint32_t cap;
 	uint32_t head, used;
-	uint32_t rest;	/* bytes left of the first frame; 0: nothing of it was written */
+	uint32_t rest; /* bytes left of the first frame; 0: nothing of it was written */
 	uint64_t most; /* used, at its highest */
 };
 

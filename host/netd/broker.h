@@ -129,6 +129,8 @@ struct network *broker_network(struct broker *b, const char *name);
 /* Up already, or brought up. NULL: f. */
 struct network *network_up(struct broker *b, const char *name, struct fault *f);
 void network_down(struct network *n);
+/* A member came. */
+void network_joined(struct network *n);
 /* A member left. */
 void network_left(struct network *n);
 /*

@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -15,8 +14,9 @@
 #include <unistd.h>
 
 #define NAME_MAX_LEN 64u
-#define LAST_WAIT_MS 200
+#define LAST_WAIT_MS 2000u /* after it was closed, for what waits */
 #define FLUSH_AT     65536u
+#define RESERVE	     (64u * CAPTURE_INTERFACES) /* of the buffer: the statistics fit always */
 
 #define BLOCK_SECTION	  0x0a0d0d0au
 #define BLOCK_INTERFACE	  1u
@@ -37,7 +37,8 @@ struct capture {
 	uv_poll_t poll;
 	uv_timer_t timer; /* a file: what waits goes out with the next turn */
 	int fd;
-	bool watched, over, polling, told;
+	bool watched, over, polling;
+	bool closing; /* by its owner; what waits still goes out */
 	unsigned handles;
 	uint8_t *buf;
 	size_t len, done; /* of the buffer; written of it */
@@ -62,7 +63,8 @@ static void put32(struct capture *c, uint32_t v)
 
 static void put_bytes(struct capture *c, const void *data, size_t n)
 {
-	memcpy(c->buf + c->len, data, n);
+	if (n)
+		memcpy(c->buf + c->len, data, n);
 	c->len += n;
 	while (c->len & 3)
 		c->buf[c->len++] = 0;
@@ -78,7 +80,7 @@ static void put_option(struct capture *c, uint16_t code, const void *data, uint1
 
 static bool room(const struct capture *c, size_t n)
 {
-	return CAPTURE_BUFFER - c->len >= n;
+	return CAPTURE_BUFFER - RESERVE - c->len >= n;
 }
 
 /* A block's total length stands at its beginning and its end. */
@@ -153,11 +155,11 @@ static void on_timer(uv_timer_t *timer);
 
 static void fail(struct capture *c, const char *why)
 {
+	if (why && !c->why[0])
+		(void)snprintf(c->why, sizeof(c->why), "%s", why);
 	if (c->over)
 		return;
 	c->over = true;
-	if (why)
-		(void)snprintf(c->why, sizeof(c->why), "%s", why);
 	(void)uv_timer_start(&c->timer, on_timer, 0, 0);
 }
 
@@ -186,13 +188,31 @@ static void on_poll(uv_poll_t *poll, int status, int events);
 
 static void watch(struct capture *c)
 {
-	bool want = c->watched && c->len && !c->over;
+	bool want = c->watched && c->len && !c->why[0];
 
 	if (want && !c->polling)
 		(void)uv_poll_start(&c->poll, UV_WRITABLE, on_poll);
 	else if (!want && c->polling)
 		(void)uv_poll_stop(&c->poll);
 	c->polling = want;
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+	struct capture *c = handle->data;
+
+	if (--c->handles)
+		return;
+	(void)close(c->fd);
+	free(c->buf);
+	free(c);
+}
+
+static void end(struct capture *c)
+{
+	uv_close((uv_handle_t *)&c->timer, on_closed);
+	if (c->watched)
+		uv_close((uv_handle_t *)&c->poll, on_closed);
 }
 
 static void on_poll(uv_poll_t *poll, int status, int events)
@@ -204,20 +224,22 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 		fail(c, "the reader is gone");
 	write_out(c);
 	watch(c);
+	if (c->closing && !c->polling)
+		end(c);
 }
 
 static void on_timer(uv_timer_t *timer)
 {
 	struct capture *c = timer->data;
 
-	if (c->over) {
-		if (!c->told)
-			c->ended(c->ctx, c->why[0] ? c->why : NULL);
-		c->told = true;
-		return;
+	if (c->closing) {
+		end(c);
+	} else if (c->over) {
+		c->ended(c->ctx, c->why[0] ? c->why : NULL);
+	} else {
+		write_out(c);
+		watch(c);
 	}
-	write_out(c);
-	watch(c);
 }
 
 /* What came in this turn of the loop goes out with the next, in one piece. */
@@ -225,7 +247,7 @@ static void later(struct capture *c)
 {
 	if (c->len - c->done >= FLUSH_AT)
 		write_out(c);
-	if (!c->polling && !uv_is_active((uv_handle_t *)&c->timer))
+	if (!c->over && !c->polling && !uv_is_active((uv_handle_t *)&c->timer))
 		(void)uv_timer_start(&c->timer, on_timer, 1, 0);
 }
 
@@ -315,29 +337,18 @@ uint64_t capture_frames(const struct capture *c)
 	return c->frames;
 }
 
-static void on_closed(uv_handle_t *handle)
-{
-	struct capture *c = handle->data;
-
-	if (--c->handles)
-		return;
-	(void)close(c->fd);
-	free(c->buf);
-	free(c);
-}
-
 void capture_close(struct capture *c)
 {
-	struct pollfd p = {.fd = c->fd, .events = POLLOUT};
-
-	c->over = c->told = true;
+	c->over = c->closing = true;
 	write_out(c);
-	for (unsigned i = 0; i < c->ninterfaces && room(c, 128); i++)
+	if (c->done) {
+		memmove(c->buf, c->buf + c->done, c->len - c->done);
+		c->len -= c->done;
+		c->done = 0;
+	}
+	for (unsigned i = 0; i < c->ninterfaces; i++)
 		put_statistics(c, i);
 	write_out(c);
-	if (c->len && !c->why[0] && poll(&p, 1, LAST_WAIT_MS) == 1)
-		write_out(c);
-	uv_close((uv_handle_t *)&c->timer, on_closed);
-	if (c->watched)
-		uv_close((uv_handle_t *)&c->poll, on_closed);
+	watch(c);
+	(void)uv_timer_start(&c->timer, on_timer, c->polling ? LAST_WAIT_MS : 0, 0);
 }

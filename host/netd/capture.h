@@ -32,7 +32,10 @@ int capture_interface(struct capture *c, const char *name);
 /* from_member: it sent the frame; else it is about to get it. */
 void capture_frame(struct capture *c, int interface, bool from_member, const struct frame *f);
 uint64_t capture_frames(const struct capture *c);
-/* Writes what waits and the statistics, as far as they go without waiting for long; frees it. */
+/*
+ * What waits and the statistics still go out, for two seconds at most, while the loop goes on; then
+ * it is freed and the descriptor closed. No callback any more.
+ */
 void capture_close(struct capture *c);
 
 #endif

@@ -17,7 +17,7 @@
 #define BACKLOG_NS  (200 * NS_PER_MS) /* what may wait at a rate */
 #define BACKLOG_MIN (64u << 10)
 #define READ_MIN    2048u /* debt is better than many small reads */
-#define LAST_READS  64 /* of what a peer left that is gone */
+#define LAST_READS  64	  /* of what a peer left that is gone */
 #define SECOND_MS   1000u
 
 static const struct link_ops *const kinds[] = {
@@ -331,7 +331,7 @@ struct link *link_open(const struct link_params *params)
 		return NULL;
 	}
 	set_rate(l, params->rate_bps, params->burst);
-	if (ops->tick)
+	if (ops->tick && params->unconnected)
 		uv_timer_start(&l->second, on_second, SECOND_MS, SECOND_MS);
 	watch(l);
 	return l;

@@ -41,15 +41,15 @@ struct link_params {
 	void *owner;	    /* sw_port_owner of its port */
 	const uint8_t *mac; /* of the member, if it is known; else NULL */
 	bool lock_mac;
-	bool resync;	       /* the socket was used by a daemon before us */
-	bool vfkt;	       /* dgram: a first datagram of the 4 bytes "VFKT" is a greeting */
-	bool unconnected;      /* dgram: a bound unixgram path; connect to who speaks first */
+	bool resync;	  /* the socket was used by a daemon before us */
+	bool vfkt;	  /* dgram: a first datagram of the 4 bytes "VFKT" is a greeting */
+	bool unconnected; /* dgram: a bound unixgram path; connect to who speaks first */
 	/* unconnected: whether this user may be who speaks first; NULL: anybody. */
 	bool (*admit)(void *ctx, uid_t uid, gid_t gid);
-	uint32_t backlog;      /* bytes; 0: LINK_BACKLOG_MAX */
+	uint32_t backlog; /* bytes; 0: LINK_BACKLOG_MAX */
 	uint32_t mtu;
-	uint64_t rate_bps;     /* bits a second; 0: no limit */
-	uint32_t burst;	       /* bytes; 0: chosen from the rate */
+	uint64_t rate_bps; /* bits a second; 0: no limit */
+	uint32_t burst;	   /* bytes; 0: chosen from the rate */
 	/* The link is over: why is one line ("peer closed", "length 70000 is above 69632"). */
 	void (*closed)(void *ctx, const char *why);
 	void *ctx;

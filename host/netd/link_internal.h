@@ -14,7 +14,8 @@
 #include "host/netd/bucket.h"
 #include "host/netd/link.h"
 
-#define LINK_READ_MAX  (256u << 10) /* bytes read in one go: what one member gets before the next */
+#define LINK_READ_MAX (256u << 10)  /* bytes read in one go: what one member gets before the next  \
+				     */
 #define LINK_BATCH     256u	    /* frames given to the switch in one go */
 #define LINK_DRAIN_MAX (256u << 10) /* bytes of backlog written in one go */
 #define LINK_SOCKBUF   (1 << 20)
@@ -31,7 +32,7 @@ struct link_ops {
 	 * `allow` bytes. Returns the bytes of frames that went; 0: link_blocked or link_fail.
 	 */
 	uint32_t (*write)(struct link *l, uint32_t allow);
-	/* A second has passed; NULL: nothing to do. */
+	/* A second has passed, on a path whose peers come and go; NULL: nothing to do. */
 	void (*tick)(struct link *l);
 	void (*release)(struct link *l);
 };

@@ -204,7 +204,7 @@ struct member *member_add(struct network *n, const struct member_params *p, stru
 		at = &(*at)->next;
 	*at = m;
 	n->nmembers++;
-	(void)uv_timer_stop(&n->linger);
+	network_joined(n);
 	member_keep(m);
 	return m;
 }

@@ -196,14 +196,21 @@ static void network_forward_closed(void *arg, const char *err, int error)
 	(void)error;
 }
 
-static uint32_t network_forward_target(const struct network *n, const struct netdef_forward *def)
+static uint32_t network_forward_target(struct network *n, const struct netdef_forward *def)
 {
+	const struct member *m;
+	const struct lease *lease;
+	uint8_t mac[6];
+
 	if (!def->by_name)
 		return def->address;
 	for (unsigned i = 0; i < n->def.nreserve; i++)
 		if (!n->def.reserve[i].by_mac && !strcmp(n->def.reserve[i].name, def->member))
 			return n->def.reserve[i].address;
-	return lease_by_name(gateway_leases(n->gateway), def->member);
+	/* The member itself first: a lease of that name may be of a card it had before. */
+	m = member_find(n, def->member);
+	lease = m && member_mac(m, mac) ? lease_by_mac(gateway_leases(n->gateway), mac) : NULL;
+	return lease ? lease->address : lease_by_name(gateway_leases(n->gateway), def->member);
 }
 
 static struct netdef_forward network_forward_resolved(const struct forward *f)
@@ -487,6 +494,14 @@ void network_down(struct network *n)
 	log_line("network %s is down", n->def.name);
 	uv_close((uv_handle_t *)&n->linger, network_closed);
 	broker_changed(b);
+}
+
+void network_joined(struct network *n)
+{
+	if (n->settling)
+		(void)uv_timer_start(&n->linger, network_on_timer, 0, 0);
+	else
+		(void)uv_timer_stop(&n->linger);
 }
 
 void network_left(struct network *n)

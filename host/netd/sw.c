@@ -32,12 +32,12 @@ struct sw_port {
 	struct sw_port *to; /* where dst is */
 	uint64_t refreshed;
 	uint32_t gen;
-	uint16_t slot; /* its number in the table */
+	uint16_t slot;	/* its number in the table */
 	uint16_t place; /* in sw.list */
 	bool up, dirty, member, lock_mac;
 	uint16_t share;
-	uint64_t own;  /* its pinned or locked address, or FDB_NO_KEY */
-	uint64_t last; /* learnt last, or FDB_NO_KEY */
+	uint64_t own;	      /* its pinned or locked address, or FDB_NO_KEY */
+	uint64_t last;	      /* learnt last, or FDB_NO_KEY */
 	struct bucket groups; /* broadcasts and multicasts, one byte each */
 	struct bucket moves;
 	struct sw_stats stats;
