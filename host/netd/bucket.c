@@ -34,14 +34,14 @@ int64_t bucket_level(struct bucket *b, uint64_t now_ns)
 
 void bucket_take(struct bucket *b, uint32_t bytes)
 {
-	int64_t taken = (int64_t)bytes * BYTE;
+	int64_t taken = (int64_t)(bytes < BUCKET_BURST_MAX ? bytes : BUCKET_BURST_MAX) * BYTE;
 
 	b->level = b->level < FLOOR + taken ? FLOOR : b->level - taken;
 }
 
 uint64_t bucket_wait(const struct bucket *b, uint32_t bytes)
 {
-	int64_t want = (int64_t)bytes * BYTE;
+	int64_t want = (int64_t)(bytes < BUCKET_BURST_MAX ? bytes : BUCKET_BURST_MAX) * BYTE;
 
 	if (want > b->cap)
 		want = b->cap;

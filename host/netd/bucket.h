@@ -26,6 +26,7 @@ struct bucket {
 void bucket_init(struct bucket *b, uint64_t rate_bps, uint32_t burst, uint64_t now_ns);
 /* Whole bytes that are there now; negative: debt. A clock that steps back adds nothing. */
 int64_t bucket_level(struct bucket *b, uint64_t now_ns);
+/* At most BUCKET_BURST_MAX at a time. */
 void bucket_take(struct bucket *b, uint32_t bytes);
 /* Nanoseconds from the last bucket_level() until so many bytes (at most `burst`) are there. */
 uint64_t bucket_wait(const struct bucket *b, uint32_t bytes);
