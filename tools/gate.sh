@@ -162,7 +162,7 @@ step_cppcheck()
     mkdir -p build/cppcheck
     sources '\.c$' >"$tmp/cppcheck"
     cppcheck --quiet --enable=warning,performance,portability --inconclusive --inline-suppr \
-        --std=c11 --platform=unix64 --error-exitcode=1 -j "$jobs" \
+        --library=tools/cppcheck.cfg --std=c11 --platform=unix64 --error-exitcode=1 -j "$jobs" \
         --cppcheck-build-dir=build/cppcheck \
         --suppress=missingIncludeSystem --suppress=unmatchedSuppression \
         --template='{file}:{line}: {severity}: {message} [{id}]' \

@@ -88,7 +88,7 @@ static bool value_key(const char *value, const char *key, const char *implied, c
 		      size_t size)
 {
 	const char *name = key ? key : implied, *end;
-	size_t len = strlen(name);
+	size_t len = name ? strlen(name) : 0;
 	json_t *object;
 	const char *text;
 

@@ -344,7 +344,7 @@ static const struct {
 static unsigned distance(const char *a, const char *b)
 {
 	unsigned row[NETDEF_NAME_MAX + 1], na = 0, nb = 0;
-	char x[NETDEF_NAME_MAX], y[NETDEF_NAME_MAX];
+	char x[NETDEF_NAME_MAX] = {0}, y[NETDEF_NAME_MAX] = {0};
 
 	for (; *a && na < NETDEF_NAME_MAX; a++)
 		if (*a != '-' && *a != '_')

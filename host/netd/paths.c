@@ -131,7 +131,7 @@ static void make_parents(const char *path)
 {
 	char part[PATHS_MAX];
 
-	for (size_t i = 1; path[i] && i < sizeof(part); i++) {
+	for (size_t i = 1; i < sizeof(part) && path[i]; i++) {
 		if (path[i] != '/')
 			continue;
 		memcpy(part, path, i);

@@ -8,6 +8,7 @@
  * Afterwards nothing of the connection may be left but what it left to the daemon on purpose.
  */
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -55,6 +56,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	if (!mkdtemp(dir) || fd < 0)
 		abort();
 	(void)atexit(tidy);
+	(void)signal(SIGPIPE, SIG_IGN);
 	(void)snprintf(path, sizeof(path), "%s/state", dir);
 	(void)snprintf(addr.sun_path, sizeof(addr.sun_path), "%s/control", dir);
 	addr_len = sizeof(addr);
@@ -63,7 +65,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	    listen(fd, 16) || !config_parse(&broker.config, "fuzz", yaml, sizeof(yaml) - 1, err))
 		abort();
 	broker.end = ended;
-	if (chdir(dir) || !broker_open(&broker, &loop, state) || !control_open(&broker, fd))
+	if (!broker_open(&broker, &loop, state) || !control_open(&broker, fd))
 		abort();
 	return 0;
 }
@@ -124,7 +126,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	while (recv(fd, answer, sizeof(answer), MSG_DONTWAIT) > 0)
 		turn(1);
 	(void)close(fd);
-	turn(4);
+	for (unsigned i = 0; i < TURNS && broker.nconns; i++)
+		turn(1);
 	if (broker.nconns)
 		abort();
 	for (unsigned i = 0; i < TURNS && (broker.doors || broker.networks); i++) {
