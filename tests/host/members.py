@@ -79,6 +79,7 @@ class Member:
         """A client of a stream path: QEMU, krunkit unixstream, Lima."""
         def attempt():
             sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            sock.settimeout(seconds)  # a full backlog makes it wait
             try:
                 sock.connect(path)
                 return sock

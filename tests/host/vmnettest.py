@@ -244,9 +244,9 @@ class Vmnet:
         until("the daemon answers", ready, wait)
         return self.daemon
 
-    def answers(self):
+    def answers(self, timeout=5.0):
         try:
-            with Control(self.socket) as control:
+            with Control(self.socket, timeout=timeout) as control:
                 return control.pid
         except (OSError, EOFError):
             return None
@@ -268,8 +268,12 @@ class Vmnet:
         if not pid:
             if self.daemon:
                 # What it ends with tells whether it should have.
-                if self.daemon.wait(10) not in (0, -signal.SIGKILL):
-                    raise AssertionError(f"the daemon ended with {self.daemon.returncode}")
+                try:
+                    status = self.daemon.wait(2)
+                except subprocess.TimeoutExpired:
+                    raise EOFError("the daemon is there and does not answer") from None
+                if status not in (0, -signal.SIGKILL):
+                    raise AssertionError(f"the daemon ended with {status}")
             self.run_daemon()
             pid = self.answers()
         return pid
