@@ -34,7 +34,7 @@ static struct sockaddr_un address(const char *path)
 
 	if (strlen(path) >= sizeof(a.sun_path))
 		standin_fail("%s: longer than a socket's path may be", path);
-	strcpy(a.sun_path, path);
+	memcpy(a.sun_path, path, strlen(path) + 1);
 	return a;
 }
 
