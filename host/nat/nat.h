@@ -4,7 +4,8 @@
  *
  * The way of a frame. Members to the outside: port.c reads a batch from the daemon; filter.c checks
  * each frame, changes what must be changed, and learns who sent it (neigh.c); frag.c puts fragments
- * together; merge.c joins the segments of one flow; slirp.c gives the result to libslirp. Back:
+ * together. TCP connections that members open to the outside are relayed by tcp.c, both ways; of
+ * all else merge.c joins the segments of one flow, and slirp.c gives the result to libslirp. Back:
  * libslirp's packets come to out.c, which undoes what filter.c did, finds the member's address, has
  * split.c cut what is larger than the network's MTU, and appends the frames to port.c's backlog.
  *
