@@ -83,6 +83,14 @@ static int say_end(const struct cli *cli, const json_t *answer, bool to_stdout)
 	return to_stdout ? 0 : cli_printed(cli);
 }
 
+/* Wireshark was closed: that is how such a capture is ended. */
+static bool reader_is_gone(void)
+{
+	struct pollfd p = {.fd = 1};
+
+	return poll(&p, 1, 0) == 1 && (p.revents & POLLERR);
+}
+
 /* The answer to our request, which comes when the capture has ended. */
 static int wait_end(const struct cli *cli, struct vmnet_client *c, bool to_stdout)
 {
@@ -114,7 +122,10 @@ static int wait_end(const struct cli *cli, struct vmnet_client *c, bool to_stdou
 		close(p[0].fd);
 	if (!answer)
 		return finishing ? 0 : cli_error(cli, &err);
-	status = vmnet_check(answer, &err) ? say_end(cli, answer, to_stdout) : cli_error(cli, &err);
+	if (vmnet_check(answer, &err))
+		status = say_end(cli, answer, to_stdout);
+	else
+		status = to_stdout && reader_is_gone() ? 0 : cli_error(cli, &err);
 	json_decref(answer);
 	return status;
 }

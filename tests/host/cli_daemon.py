@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The command line with the real daemon: started on demand, killed, started again."""
+"""The command line with the real daemon: started on demand, killed, started again, used."""
 
 import json
 import os
@@ -73,6 +73,22 @@ def members_are_back_after_a_kill(folder):
         true(worst < 2, f"within 2 s (D-7), was {worst:.2f}")
         for proc in procs:
             same(proc.poll(), None, "the command goes on")
+
+
+@test
+def captures_end_with_who_reads_them(folder):
+    with Vmnet(folder) as v:
+        v.start("run", "shared", "--name", "vm1", "--", "sleep", "60")
+        until("it joined", lambda: "vm1" in v.members("shared"))
+        proc = v.start("capture", "shared", stderr=subprocess.PIPE)
+        same(proc.stdout.read(4), b"\n\r\r\n", "pcapng")
+        proc.stdout.close()
+        same((proc.stderr.read(), proc.wait(5)), (b"", 0))
+        path = os.path.join(folder, "x.pcapng")
+        proc = v.start("capture", "shared", "--member", "vm1", "-w", path)
+        until("the file has begun", lambda: os.path.exists(path) and os.path.getsize(path))
+        proc.send_signal(signal.SIGINT)
+        same((proc.stdout.read(), proc.wait(5)), (b"0 frames\n", 0))
 
 
 @test
