@@ -18,27 +18,33 @@ class Screen:
     def paint(self, code, text):
         return f'\033[{code}m{text}\033[0m' if self.colour else text
 
+    def write(self, text):
+        try:
+            self.out.write(text)
+            self.out.flush()
+        except OSError as e:
+            self.out = None
+            raise OSError(e.errno, e.strerror, 'standard output') from None
+
     def line(self, head, text=''):
         if not self.out:
             return
         self.clear()
         pad = ' ' * max(0, HEAD - len(head))
-        self.out.write(f'{self.paint(1, head) if head else ""}{pad}{text}'.rstrip() + '\n')
-        self.out.flush()
+        self.write(f'{self.paint(1, head) if head else ""}{pad}{text}'.rstrip() + '\n')
 
     def wait(self, text):
         """What is being done, on a line that the next one takes the place of; terminals only."""
         if not self.tty:
             return
         self.clear()
-        self.out.write(self.paint(2, f'{"":{HEAD}}{text} ...'))
-        self.out.flush()
+        self.write(self.paint(2, f'{"":{HEAD}}{text} ...'))
         self.waiting = True
 
     def clear(self):
         if self.waiting:
-            self.out.write('\r\033[K')
-        self.waiting = False
+            self.waiting = False
+            self.write('\r\033[K')
 
     def table(self, head, titles, rows):
         """Numbers go to the right, all else to the left."""

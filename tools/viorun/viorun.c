@@ -63,7 +63,8 @@ struct viorun {
 	uint8_t peer[4]; /* where the guest finds the server */
 	uint64_t started, deadline;
 	uint16_t ping_seq;
-	bool opened, opened_once, running;
+	bool opened, running;
+	bool told; /* the session was entered: its end is said too */
 	int status;
 	char err[320];
 };
@@ -239,7 +240,7 @@ static bool viorun_driver(struct viorun *v)
 		.arg = v,
 		.quiet = true,
 	};
-	v->opened = v->opened_once = true;
+	v->opened = true;
 	if (!v->driver->open(&v->env))
 		return viorun_fail(v, v->env.user_error ? EXIT_USER : EXIT_SYSTEM, "%s",
 				   v->env.err);
@@ -383,6 +384,7 @@ static bool viorun_session(struct viorun *v)
 {
 	char err[256];
 
+	v->told = true;
 	if (session_run(&v->s, &v->r, v->deadline, err, sizeof(err)))
 		return true;
 	if (machine_alive(&v->m))
@@ -465,7 +467,7 @@ static void viorun_go(struct viorun *v)
 	viorun_take_down(v);
 	if (good)
 		(void)viorun_leaks(v);
-	if (v->o.net == OPTIONS_FD && v->opened_once)
+	if (v->o.net == OPTIONS_FD && v->told)
 		session_event("end", &v->r);
 	machine_stop(&v->m);
 	server_stop(v->server);
