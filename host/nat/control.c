@@ -125,7 +125,7 @@ static bool fill_forward(const json_t *o, struct forward_spec *s, const char **b
 	*bad = "host";
 	if (!host || strlen(host) >= sizeof(s->text))
 		return false;
-	strcpy(s->text, host);
+	memcpy(s->text, host, strlen(host) + 1);
 	s->v6 = strchr(host, ':') != NULL;
 	if (inet_pton(s->v6 ? AF_INET6 : AF_INET, host, s->host) != 1)
 		return false;
