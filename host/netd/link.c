@@ -44,12 +44,23 @@ static void watch(struct link *l)
 		uv_poll_stop(&l->poll);
 }
 
+/* What a peer that is gone has sent before; then the link is over. */
+static void read_last(struct link *l)
+{
+	for (int i = 0; i < LAST_READS && !l->over; i++)
+		l->ops->read(l, 0);
+	link_fail(l, "peer closed");
+}
+
 static void on_end(uv_idle_t *idle)
 {
 	struct link *l = idle->data;
 
 	uv_idle_stop(idle);
-	l->closed(l->ctx, l->why);
+	if (l->over)
+		l->closed(l->ctx, l->why);
+	else
+		read_last(l);
 }
 
 void link_fail(struct link *l, const char *format, ...)
@@ -65,6 +76,14 @@ void link_fail(struct link *l, const char *format, ...)
 	watch(l);
 	uv_timer_stop(&l->timer);
 	uv_timer_stop(&l->second);
+	uv_idle_start(&l->end, on_end);
+}
+
+void link_gone(struct link *l)
+{
+	if (l->over || l->gone)
+		return;
+	l->gone = l->held = true;
 	uv_idle_start(&l->end, on_end);
 }
 
@@ -91,7 +110,7 @@ void link_blocked(struct link *l, int error)
 		break;
 	case EPIPE:
 	case ECONNRESET:
-		link_fail(l, "peer closed");
+		link_gone(l);
 		break;
 	default:
 		link_fail(l, "write: %s", strerror(error));
@@ -107,7 +126,7 @@ void link_drop(struct link *l, uint32_t frame_len)
 
 void link_queue(struct link *l, const uint8_t *at, uint32_t len)
 {
-	if (l->over || !backlog_put(&l->backlog, at, len))
+	if (l->over || l->gone || !backlog_put(&l->backlog, at, len))
 		link_drop(l, len - FRAME_PREFIX);
 }
 
@@ -115,7 +134,7 @@ void link_drain(struct link *l)
 {
 	uint32_t left = LINK_DRAIN_MAX;
 
-	while (l->backlog.used && !l->blocked && !l->over) {
+	while (l->backlog.used && !l->blocked && !l->over && !l->gone) {
 		uint32_t n = left;
 
 		if (!left) {
@@ -180,9 +199,7 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 	if (status < 0) {
 		/* libuv has stopped the handle. What the peer sent before is still to be read. */
 		l->events = 0;
-		for (int i = 0; i < LAST_READS && !l->over; i++)
-			l->ops->read(l, 0);
-		link_fail(l, "peer closed");
+		read_last(l);
 		return;
 	}
 	if (events & UV_WRITABLE) {
@@ -225,7 +242,7 @@ static void set_rate(struct link *l, uint64_t rate_bps, uint32_t burst)
 	if (rate_bps > BUCKET_RATE_MAX)
 		rate_bps = BUCKET_RATE_MAX;
 	l->rate = rate_bps;
-	l->held = l->over || rate_bps;
+	l->held = l->over || l->gone || rate_bps;
 	l->backlog.cap = l->backlog_max;
 	if (!rate_bps)
 		return;

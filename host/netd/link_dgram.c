@@ -29,7 +29,6 @@
 #define SLOTS	 64u
 #define SENDS	 64u
 #define DRAINS	 32u /* of the backlog at once */
-#define QUIET	 5u  /* seconds after which a peer is gone whose path is gone */
 #define GREETING "VFKT"
 
 /* Room for what the kernel says of who sent a datagram. */
@@ -59,11 +58,6 @@ struct dgram {
 	struct iovec out_iov[SENDS];
 	struct mmsghdr drain[DRAINS];
 	struct iovec drain_iov[2 * DRAINS];
-
-	/* The peer of a path. */
-	struct sockaddr_un peer_at;
-	socklen_t peer_len;
-	unsigned quiet; /* seconds */
 };
 
 static struct dgram *dgram_of(struct link *l)

@@ -50,7 +50,8 @@ struct link {
 	int fd, events;
 	uint32_t mtu, len_max; /* of a frame */
 	bool over;	       /* failed; the owner will be told, or has been */
-	bool held;	       /* over or with a rate: nothing is written at once */
+	bool gone;	       /* the peer is; what it left is read before the link is over */
+	bool held;	       /* over, gone or with a rate: nothing is written at once */
 	bool blocked;	       /* not writable: wait for it */
 	bool paused;	       /* no tokens to read with */
 	uint32_t backlog_max;  /* as asked for; with a rate the backlog is smaller */
@@ -68,6 +69,8 @@ extern const struct link_ops link_stream_ops, link_dgram_ops;
 
 /* The link is over: `closed` will be called from the loop. Allowed anywhere. */
 void link_fail(struct link *l, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* The peer will read no more. Allowed anywhere. */
+void link_gone(struct link *l);
 /* Writing failed with this error: wait, or give up. */
 void link_blocked(struct link *l, int error);
 /* To the backlog, or dropped and counted. */
