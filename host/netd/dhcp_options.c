@@ -3,7 +3,7 @@
 
 #include <arpa/inet.h>
 
-#include "host/netd/ip.h"
+#include "host/netd/dns.h"
 
 #define MAGIC	 0x63825363u
 #define AT_SNAME 44u
@@ -143,30 +143,6 @@ static void dhcp_put_dns(struct dhcp_writer *w, const struct netdef *def)
 		(void)dhcp_put(w, DHCP_OPT_DNS, bytes, n);
 }
 
-/* A name as labels. Returns its length, 0: no name that DNS can have, or too long for what is left.
- */
-static size_t dhcp_labels(const char *name, uint8_t *out, size_t max)
-{
-	size_t at = 0;
-
-	while (*name) {
-		size_t n = strcspn(name, ".");
-
-		if (n == 0 || n > 63 || max < at + n + 2)
-			return 0;
-		out[at++] = (uint8_t)n;
-		memcpy(out + at, name, n);
-		at += n;
-		name += n;
-		if (*name == '.')
-			name++;
-	}
-	if (!at)
-		return 0;
-	out[at++] = 0;
-	return at;
-}
-
 /* RFC 3397: names one after the other; pointers inside are allowed, not required. */
 static void dhcp_put_search(struct dhcp_writer *w, const struct netdef *def)
 {
@@ -174,9 +150,9 @@ static void dhcp_put_search(struct dhcp_writer *w, const struct netdef *def)
 	size_t n = 0;
 
 	for (unsigned i = 0; i < def->nsearch; i++)
-		n += dhcp_labels(def->search[i], bytes + n, sizeof(bytes) - n);
+		n += dns_labels(def->search[i], bytes + n, sizeof(bytes) - n);
 	if (!def->nsearch)
-		n += dhcp_labels(def->domain, bytes, sizeof(bytes));
+		n += dns_labels(def->domain, bytes, sizeof(bytes));
 	if (n)
 		(void)dhcp_put(w, DHCP_OPT_SEARCH, bytes, n);
 }

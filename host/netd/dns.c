@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "host/netd/dns.h"
 
+#include <stdio.h>
 #include <strings.h>
 
 #define QR	 0x8000u
@@ -292,23 +293,24 @@ static bool dns_reverse6(const char *name, uint8_t address[16])
 	return !strcmp(name, "ip6.arpa");
 }
 
-/* HOST.DOMAIN as labels; host may have dots. */
-static size_t dns_put_name(const char *host, const char *domain, uint8_t *out)
+size_t dns_labels(const char *name, uint8_t *out, size_t max)
 {
-	const char *const parts[] = {host, domain};
 	size_t at = 0;
 
-	for (unsigned i = 0; i < 2; i++)
-		for (const char *p = parts[i]; *p;) {
-			size_t n = strcspn(p, ".");
+	while (*name) {
+		size_t n = strcspn(name, ".");
 
-			if (n > 0 && n <= 63 && at + n + 2 <= DNS_NAME_MAX) {
-				out[at++] = (uint8_t)n;
-				memcpy(out + at, p, n);
-				at += n;
-			}
-			p += n + (p[n] == '.');
-		}
+		if (n == 0 || n > 63 || max < at + n + 2)
+			return 0;
+		out[at++] = (uint8_t)n;
+		memcpy(out + at, name, n);
+		at += n;
+		name += n;
+		if (*name == '.')
+			name++;
+	}
+	if (!at)
+		return 0;
 	out[at++] = 0;
 	return at;
 }
@@ -316,6 +318,7 @@ static size_t dns_put_name(const char *host, const char *domain, uint8_t *out)
 static size_t dns_reverse(const struct dns_zone *zone, const struct dns_query *q, const char *host,
 			  uint8_t *out)
 {
+	char text[NETDEF_NAME_MAX + NETDEF_DOMAIN_MAX + 64];
 	uint8_t name[DNS_NAME_MAX];
 	size_t room = DNS_LOCAL_MAX - q->question_end - 12 - OPT_LEN, n;
 
@@ -323,8 +326,9 @@ static size_t dns_reverse(const struct dns_zone *zone, const struct dns_query *q
 		return dns_record(q, DNS_NXDOMAIN, 0, NULL, 0, out);
 	if (!dns_wants(q, DNS_PTR))
 		return dns_record(q, DNS_NOERROR, 0, NULL, 0, out);
-	n = dns_put_name(host, zone->def->domain, name);
-	if (n > room)
+	(void)snprintf(text, sizeof(text), "%s.%s", host, zone->def->domain);
+	n = dns_labels(text, name, sizeof(name));
+	if (!n || n > room)
 		return dns_error(q, DNS_SERVFAIL, out);
 	return dns_record(q, DNS_NOERROR, DNS_PTR, name, n, out);
 }

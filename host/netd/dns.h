@@ -63,6 +63,9 @@ struct dns_query {
 /* False: no question that can be answered at all. *rcode: DNS_NOERROR, or what to answer. */
 bool dns_parse(struct span bytes, struct dns_query *q, enum dns_rcode *rcode);
 
+/* A name as labels. Returns its length, 0: no name that DNS can have, or longer than max. */
+size_t dns_labels(const char *name, uint8_t *out, size_t max);
+
 /* The names that are ours to answer. */
 struct dns_zone {
 	const struct netdef *def;

@@ -149,26 +149,6 @@ static size_t ra_dns(const struct gateway *g, uint8_t *at)
 	return 24;
 }
 
-static size_t ra_labels(uint8_t *at, size_t max, const char *name)
-{
-	size_t len = 0;
-
-	if (!*name)
-		return 0;
-	while (*name) {
-		size_t n = strcspn(name, ".");
-
-		if (n == 0 || n > 63 || max < len + n + 2)
-			return 0;
-		at[len++] = (uint8_t)n;
-		memcpy(at + len, name, n);
-		len += n;
-		name += n + (name[n] == '.');
-	}
-	at[len++] = 0;
-	return len;
-}
-
 static size_t ra_search(const struct gateway *g, uint8_t *at, size_t max)
 {
 	const struct netdef *d = g->p.def;
@@ -177,9 +157,9 @@ static size_t ra_search(const struct gateway *g, uint8_t *at, size_t max)
 	if (max < 16)
 		return 0;
 	for (unsigned i = 0; i < d->nsearch; i++)
-		len += ra_labels(at + len, max - len, d->search[i]);
+		len += dns_labels(d->search[i], at + len, max - len);
 	if (!d->nsearch)
-		len += ra_labels(at + len, max - len, d->domain);
+		len += dns_labels(d->domain, at + len, max - len);
 	if (len == 8)
 		return 0;
 	while (len % 8)

@@ -345,7 +345,7 @@ static void upstream_send(struct upstream *u, const struct sockaddr_in *to, cons
 static void upstream_readable(uv_poll_t *poll, int status, int events)
 {
 	struct upstream *u = poll->data;
-	struct sockaddr_in from;
+	struct sockaddr_in from = {.sin_family = AF_INET};
 	socklen_t len = sizeof(from);
 	struct dmsg m = {.len = 0}, bad;
 	ssize_t n = recvfrom(u->fd, m.b, 1024, 0, (struct sockaddr *)&from, &len);
