@@ -197,7 +197,8 @@ def signals_do_no_harm(folder):
         a.dhcp(), b.dhcp()
         pid = v.answers()
         for number in range(300):
-            os.kill(pid, [signal.SIGHUP, signal.SIGPIPE, signal.SIGSTOP, signal.SIGCONT][number % 4])
+            os.kill(pid, [signal.SIGHUP, signal.SIGPIPE, signal.SIGSTOP,
+                          signal.SIGCONT][number % 4])
             if number % 4 == 2:
                 os.kill(pid, signal.SIGCONT)
             if number % 10 == 0:

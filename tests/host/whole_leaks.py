@@ -85,7 +85,8 @@ def doors_leave_nothing(folder):
                 c.ask("attach", network="host", path=path, name=f"d{number % 8}", kind="stream")
                 with Member.connect(path) as m:
                     m.broadcast(b"hello")
-                c.ask("attach", network="host", path=path + "g", name=f"g{number % 8}", kind="dgram")
+                c.ask("attach", network="host", path=path + "g", name=f"g{number % 8}",
+                      kind="dgram")
             until("it is closed", lambda: not any(n.startswith(("d", "g"))
                                                   for n in v.members("host")))
         with Member.join(v, "host", "stays"):
