@@ -478,6 +478,16 @@ static void gateway_addresses(struct gateway *g)
 	}
 }
 
+/* What locked members may not say they are. */
+static void gateway_guard(const struct gateway *g)
+{
+	struct guard guard = {.gateway4 = g->p.def->gateway};
+
+	memcpy(guard.gateway6[0], g->link6, sizeof(g->link6));
+	memcpy(guard.gateway6[1], g->ip6, sizeof(g->ip6));
+	sw_guard(g->p.sw, &guard);
+}
+
 /* False: out of memory. */
 static bool gateway_parts(struct gateway *g)
 {
@@ -523,6 +533,7 @@ struct gateway *gateway_open(const struct gateway_params *params)
 	}
 	g->p = *params;
 	gateway_addresses(g);
+	gateway_guard(g);
 	if (gateway_parts(g))
 		g->port = sw_port_add(params->sw, &(struct sw_port_params){.role = SW_SERVICE,
 									   .ops = &ops,

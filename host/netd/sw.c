@@ -61,6 +61,7 @@ struct sw {
 	struct sw_port *dirty[SW_PORTS_MAX];
 	struct tap taps[TAPS];
 	struct sw_params params;
+	struct guard guard;
 	struct fdb fdb;
 };
 
@@ -239,6 +240,10 @@ static inline void forward(struct sw *sw, struct sw_port *from, const struct fra
 		remember_nothing(sw, from);
 	if (src != from->src && !source(sw, from, src))
 		return;
+	if (__builtin_expect(from->lock_mac, 0) && guard_refuses(&sw->guard, f)) {
+		from->stats.rx_spoofed++;
+		return;
+	}
 	if (mac_multicast(frame_dst(f))) {
 		to_group(sw, from, f);
 		return;
@@ -321,6 +326,11 @@ void sw_reply(struct sw_port *from, const struct frame *f)
 	sw->depth++;
 	forward(sw, from, f);
 	sw->depth--;
+}
+
+void sw_guard(struct sw *sw, const struct guard *guard)
+{
+	sw->guard = *guard;
 }
 
 struct sw_port *sw_port_add(struct sw *sw, const struct sw_port_params *params)

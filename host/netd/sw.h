@@ -26,6 +26,7 @@
 #include <stddef.h>
 
 #include "host/netd/frame.h"
+#include "host/netd/guard.h"
 
 #define SW_PORTS_MAX 256u  /* of one network, services included */
 #define SW_FDB_MAX   4096u /* stations of one network */
@@ -53,7 +54,7 @@ struct sw_port_params {
 	void *ctx;
 	void *owner;	    /* whoever asked for the port: sw_port_owner */
 	const uint8_t *mac; /* known beforehand: learnt at once, never aged; NULL: none */
-	bool lock_mac;	    /* frames from any other address are dropped and counted */
+	bool lock_mac; /* what comes from or speaks for another address is dropped and counted */
 };
 
 /* Counters of a port; rx: the switch received from it, tx: sent to it. */
@@ -83,6 +84,8 @@ struct sw_params {
 struct sw *sw_create(const struct sw_params *params);
 /* All ports must have been removed. */
 void sw_destroy(struct sw *sw);
+/* The gateway's addresses, which no locked member may claim. */
+void sw_guard(struct sw *sw, const struct guard *guard);
 
 /* Starts up, link up. NULL: full or out of memory. */
 struct sw_port *sw_port_add(struct sw *sw, const struct sw_port_params *params);

@@ -408,6 +408,9 @@ def stage_init():
     for words in ("link set lo up", f"addr add {OUTSIDE4}/32 dev lo",
                   f"addr add {OUTSIDE4B}/32 dev lo", f"addr add {OUTSIDE6}/128 dev lo nodad"):
         subprocess.run([ip, *words.split()], check=True)
+    # Servers of the outside listen on the ports they have, whoever runs the test.
+    with open("/proc/sys/net/ipv4/ip_unprivileged_port_start", "w", encoding="ascii") as file:
+        file.write("0")
     child = os.fork()
     if child == 0:
         os.setsid()

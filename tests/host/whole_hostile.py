@@ -62,8 +62,8 @@ def malformed_frames_reach_nobody(folder):
     """D-2: the daemon stays, others see nothing, the offender is counted."""
     rnd = random.Random(random.randrange(1 << 30))
     count = sized(20000, 1000000)
-    with Vmnet(folder) as v, Member.join(v, "shared", "a") as a, Member.join(v, "shared", "b") as b, \
-            Member.join(v, "shared", "bad") as bad, \
+    with Vmnet(folder) as v, Member.join(v, "shared", "a") as a, \
+            Member.join(v, "shared", "b") as b, Member.join(v, "shared", "bad") as bad, \
             Member.join(v, "shared", "dbad", kind="dgram") as dbad:
         pid = v.ensure()
         for m in (a, b, bad, dbad):
@@ -186,8 +186,7 @@ def ping_pong(pairs, seconds, others=()):
                 length, = struct.unpack_from("!I", data, at)
                 if len(data) - at - 4 < length:
                     break
-                if data[at + 16:at + 18] == b"\x88\xb5" and data[at + 10:at + 16] == s[2][6:12] and \
-                        data[at + 4:at + 10] == s[2][:6]:
+                if data[at + 4:at + 18] == s[2]:
                     number, = struct.unpack_from("!Q", data, at + 18)
                     same(number, s[4], "the next frame's number")
                     s[4] += 1
@@ -464,16 +463,45 @@ def locked_addresses_cannot_be_spoofed(folder):
             same(seen, [], "spoofed frames that were delivered")
             true(v.members("strict")["bad"]["spoofed"] >= sent, "all are counted")
             a.ping(b.ip), bad.ping(a.ip)
-            # its own address, the gateway's inside: ARP and RA in the gateway's name
-            a.drain()
-            bad.send(arp(2, bad.mac, a.gateway, a.mac, a.ip),
-                     arp(1, bad.mac, a.gateway, "00:00:00:00:00:00", a.ip))
-            ll = frames.link_local(bad.mac)
-            bad.send(ether("33:33:00:00:00:01", bad.mac, IPV6, ipv6(ll, "ff02::1", ICMP6, icmp6(
-                ll, "ff02::1", 134, bytes(12)), 255)))
-            a.silent(lambda f: f.src == bad.mac and (f.kind == ARP and f.ip_src == a.gateway or
-                                                     f.proto == ICMP6 and f.body[0] == 134), 0.3,
-                     "the gateway's ARP, or an advertisement, of a member")
+            # Its own address outside; inside, that it is the gateway, a router, a DHCP server or
+            # somebody else, under a tag too.
+            a.drain(), b.drain()
+            ll, other = frames.link_local(bad.mac), frames.link_local(b.mac)
+            gateway_ll = frames.link_local(gateway_mac)
+
+            def advert(src, target, flags, mac):
+                body = struct.pack("!I", flags << 24) + frames.ip_bytes(target) + b"\2\1" + \
+                    frames.mac_bytes(mac)
+                return ether(a.mac, bad.mac, IPV6, ipv6(src, frames.link_local(a.mac), ICMP6, icmp6(
+                    src, frames.link_local(a.mac), 136, body), 255))
+
+            def all_nodes(kind, proto=ICMP6, head=b""):
+                return ether("33:33:00:00:00:01", bad.mac, IPV6, ipv6(ll, "ff02::1", proto, head +
+                             icmp6(ll, "ff02::1", kind, bytes(36)), 255))
+            lies = [arp(2, bad.mac, a.gateway, a.mac, a.ip),
+                    arp(1, bad.mac, a.gateway, "00:00:00:00:00:00", a.ip),
+                    ether(a.mac, bad.mac, 0x8100, b"\0\1" + arp(2, bad.mac, a.gateway, a.mac,
+                                                                a.ip)[12:]),
+                    ether(a.mac, bad.mac, ARP, arp(2, b.mac, b.ip, a.mac, a.ip)[14:]),
+                    all_nodes(134), all_nodes(137),
+                    all_nodes(134, 0, b"\x3a\0\5\2\0\0\1\0"),
+                    all_nodes(134, 60, b"\x3a" + bytes(7)), all_nodes(134, 44, b"\x3a" + bytes(7)),
+                    advert(ll, ll, 0xE0, bad.mac), advert(ll, gateway_ll, 0x60, bad.mac),
+                    advert(other, other, 0x60, b.mac),
+                    ether(a.mac, bad.mac, IPV4, ipv4(bad.ip, a.ip, UDP, udp(bad.ip, a.ip, 67, 68,
+                                                                            bytes(300))))]
+            before = v.members("strict")["bad"]["spoofed"]
+            bad.send(*lies)
+            seen = [f for m in (a, b) for f in m.drain(0.3) if f.src == bad.mac]
+            same(seen, [], "lies that were delivered")
+            same(v.members("strict")["bad"]["spoofed"] - before, len(lies), "lies counted")
+            # The truth goes on: its own advertisement, a listener report, its DHCP.
+            bad.send(advert(ll, ll, 0x60, bad.mac))
+            a.wait(lambda f: f.proto == ICMP6 and f.body[0] == 136 and f.src == bad.mac)
+            bad.send(all_nodes(143, 0, b"\x3a\0\5\2\0\0\1\0"))
+            a.wait(lambda f: f.kind == IPV6 and f.proto == 0 and f.src == bad.mac)
+            same(bad.dhcp().kind, frames.ACK)
+            bad.ping(a.ip)
 
 
 @test
