@@ -34,7 +34,6 @@ struct driver_kext {
 	struct netif_mac *nm;
 	bool booted, stacked;
 	char boot_args[ARGS];
-	char transport[16];
 	struct vio_net_stats last;
 };
 
@@ -142,19 +141,19 @@ static uint64_t kext_number(const char *key)
 static void kext_info(struct driver_env *env, struct driver_kext *k)
 {
 	struct vio_net_info *info = &env->r->info;
+	struct results_mac *m = &env->r->mac;
 	struct mac_if_state state;
 	uint64_t f = kext_number("VirtioFeatures");
 	char text[64] = "";
 
 	mac_if_state(k->ifp, &state);
 	(void)mac_registry_get(NET_CLASS, "VirtioTransport", text, sizeof(text));
-	(void)snprintf(k->transport, sizeof(k->transport), "%.*s", (int)strcspn(text, "\""),
-		       text + (*text == '"'));
-	k->transport[strcspn(k->transport, "\"")] = '\0';
+	(void)snprintf(m->transport, sizeof(m->transport), "%.*s",
+		       (int)strcspn(text + (*text == '"'), "\""), text + (*text == '"'));
 	*info = (struct vio_net_info){
 		.features = f,
 		.offered = kext_number("VirtioFeaturesOffered"),
-		.transport = k->transport,
+		.transport = m->transport, /* outlives the driver */
 		.mtu = (uint16_t)state.mtu,
 		.rx_size = (uint16_t)kext_number("VirtioReceiveQueue"),
 		.tx_size = (uint16_t)kext_number("VirtioTransmitQueue"),
@@ -167,7 +166,7 @@ static void kext_info(struct driver_env *env, struct driver_kext *k)
 		.rx_merge = f >> VIRTIO_NET_F_MRG_RXBUF & 1,
 	};
 	memcpy(info->mac, state.mac, sizeof(info->mac));
-	(void)snprintf(env->r->mac.interface, sizeof(env->r->mac.interface), "%s", state.name);
+	(void)snprintf(m->interface, sizeof(m->interface), "%s", state.name);
 }
 
 static void kext_event(void *arg, const struct mac_if_state *state)

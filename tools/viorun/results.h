@@ -24,7 +24,7 @@ struct results_kext {
 
 /* What the simulated stack's side of the interface saw. */
 struct results_mac {
-	char interface[16], media[48];
+	char interface[16], media[48], transport[16];
 	uint64_t tx_tso, tx_csum, rx_good, rx_large, tx_dropped, rx_dropped;
 	unsigned link_ons, link_offs;
 	unsigned leaks;
