@@ -270,26 +270,6 @@ static void rewrite_address(uint8_t *ip, uint32_t at, uint8_t *sum, uint32_t is)
 	}
 }
 
-static enum nat_drop to_gateway(struct filter *f, struct packet *p, uint16_t port)
-{
-	const struct nat_config *c = f->config;
-	uint8_t *ip = p->frame + p->l3, *l4 = p->frame + p->l4;
-
-	if (p->proto == NAT_TCP_P && port == PORT_DNS && !p->v6 && c->dns && !c->restricted) {
-		struct flow_key key = flow_key(ip + 12, nat_be16(l4), NULL, 0, false);
-
-		flow_put(&f->dns, &key, PORT_DNS, f->now);
-		rewrite_address(ip, 16, l4 + 16, c->dns);
-		nat_rewrite16(l4 + 16, l4 + 2, c->dns_port);
-		return NAT_PASS;
-	}
-	/* DNS, DHCP and TFTP are the daemon's business, or nobody's. */
-	if (p->proto == NAT_UDP &&
-	    (port == PORT_DNS || port == 67 || port == 68 || port == 69 || port == 547))
-		return NAT_DROP_LOCAL;
-	return NAT_PASS;
-}
-
 /* Forwards only: what a member may send is answers. */
 static bool is_answer(const struct filter *f, const struct packet *p)
 {
@@ -309,6 +289,39 @@ static bool is_answer(const struct filter *f, const struct packet *p)
 static bool is_restricted(const struct filter *f, bool v6)
 {
 	return f->config->restricted || (!v6 && !f->config->nat44);
+}
+
+/*
+ * To the gateway's own address, which for libslirp is this host's loopback. Without host_loopback
+ * only answers go there: the peers of forwards on the loopback have that address.
+ */
+static enum nat_drop to_gateway(struct filter *f, struct packet *p, uint16_t port)
+{
+	const struct nat_config *c = f->config;
+	uint8_t *ip = p->frame + p->l3, *l4 = p->frame + p->l4;
+
+	if (p->proto == NAT_TCP_P && port == PORT_DNS && !p->v6 && c->dns && !c->restricted) {
+		struct flow_key key = flow_key(ip + 12, nat_be16(l4), NULL, 0, false);
+
+		flow_put(&f->dns, &key, PORT_DNS, f->now);
+		rewrite_address(ip, 16, l4 + 16, c->dns);
+		nat_rewrite16(l4 + 16, l4 + 2, c->dns_port);
+		return NAT_PASS;
+	}
+	if (c->host_loopback && !is_restricted(f, p->v6)) {
+		/* DNS, DHCP and TFTP are the daemon's business, or nobody's. */
+		if (p->proto == NAT_UDP &&
+		    (port == PORT_DNS || port == 67 || port == 68 || port == 69 || port == 547))
+			return NAT_DROP_LOCAL;
+		return NAT_PASS;
+	}
+	if (is_answer(f, p))
+		return NAT_PASS;
+	if (p->proto == NAT_UDP)
+		return NAT_DROP_LOCAL;
+	/* libslirp opens nothing for a SYN with FIN, and says RST. */
+	nat_rewrite16(l4 + 16, l4 + 12, (uint16_t)(nat_be16(l4 + 12) | NAT_FIN));
+	return NAT_PASS;
 }
 
 static enum nat_drop tcp(struct filter *f, struct packet *p)
@@ -383,11 +396,9 @@ enum nat_drop filter_transport(struct filter *f, struct packet *p)
 	}
 	if (!nat_be16(l4) || !nat_be16(l4 + 2))
 		return NAT_DROP_HEADER;
-	if (is_restricted(f, p->v6) && !is_answer(f, p))
-		return NAT_DROP_REFUSED;
 	if (p->v6 ? !memcmp(ip + 24, c->gateway6, 16) : nat_be32(ip + 16) == c->gateway)
 		return to_gateway(f, p, nat_be16(l4 + 2));
-	return NAT_PASS;
+	return is_restricted(f, p->v6) && !is_answer(f, p) ? NAT_DROP_REFUSED : NAT_PASS;
 }
 
 /* ---- back ---- */
@@ -398,10 +409,11 @@ uint16_t filter_back(struct filter *f, uint8_t *ip, uint8_t *l4, uint32_t l4_len
 	const struct nat_config *c = f->config;
 	const uint8_t *member = ip + (v6 ? 24 : 16), *peer = ip + (v6 ? 8 : 12);
 	uint16_t room = mss_room(f, v6), value = 0;
+	bool from_gateway = v6 ? !memcmp(peer, c->gateway6, 16) : nat_be32(peer) == c->gateway;
 	struct flow_key key;
 
 	if (proto == NAT_UDP) {
-		if (l4_len >= UDP_LEN && is_restricted(f, v6)) {
+		if (l4_len >= UDP_LEN && (is_restricted(f, v6) || from_gateway)) {
 			key = flow_key(member, nat_be16(l4 + 2), peer, nat_be16(l4), v6);
 			flow_put(&f->udp, &key, 0, f->now);
 		}

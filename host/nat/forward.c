@@ -22,6 +22,10 @@ static void explain(const struct forward_spec *s, uint16_t port, int error, char
 		snprintf(err, len, "%s %s port %u: not an address of this host", proto, s->text,
 			 port);
 		break;
+	case EMFILE:
+		snprintf(err, len, "%s %s port %u: too many ports are forwarded", proto, s->text,
+			 port);
+		break;
 	case ENOENT:
 		snprintf(err, len, "%s %s port %u is not forwarded", proto, s->text, port);
 		break;
@@ -35,7 +39,8 @@ static int set_one(struct forwards *f, bool add, const struct forward_spec *s, u
 	uint32_t host = nat_be32(s->host);
 
 	if (s->v6)
-		return EAFNOSUPPORT;
+		return relay_set(f->relay, add, s->udp, s->host, (uint16_t)(s->first + i),
+				 s->member, (uint16_t)(s->port + i));
 	return slirp_nat_forward(f->slirp, add, s->udp, host, (uint16_t)(s->first + i), s->member,
 				 (uint16_t)(s->port + i));
 }

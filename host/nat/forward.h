@@ -5,7 +5,7 @@
 #ifndef NAT_FORWARD_H
 #define NAT_FORWARD_H
 
-#include "host/nat/slirp.h"
+#include "host/nat/relay.h"
 
 struct forward_spec {
 	bool udp, v6;
@@ -18,6 +18,7 @@ struct forward_spec {
 
 struct forwards {
 	struct slirp_nat *slirp;
+	struct relay *relay; /* for IPv6 addresses of the host */
 };
 
 /* 0, or an errno and one line in err. */

@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "host/nat/control.h"
@@ -27,7 +28,7 @@
 struct process {
 	struct worker worker;
 	struct forwards forwards;
-	struct pollfd fds[FDS_MAX + TCP_FLOWS + 2];
+	struct pollfd fds[FDS_MAX + TCP_FLOWS + RELAY_FDS + 2];
 };
 
 static bool send_json(json_t *o)
@@ -88,6 +89,7 @@ static bool turn(struct process *p)
 		p->fds[0].events |= POLLOUT;
 	p->fds[1] = (struct pollfd){.fd = NAT_FD_CONTROL, .events = POLLIN};
 	tcp_fill(&w->tcp, p->fds, &n, &timeout, hold);
+	relay_fill(&w->relay, p->fds, &n);
 	slirp_nat_fill(w->slirp, p->fds, &n, &timeout, hold);
 	got = poll(p->fds, n, timeout);
 	if (got < 0 && errno != EINTR)
@@ -97,6 +99,7 @@ static bool turn(struct process *p)
 	if (got < 0)
 		return true;
 	tcp_poll(&w->tcp, p->fds);
+	relay_poll(&w->relay, p->fds, w->filter.now);
 	if (w->kick)
 		worker_end(w);
 	if (p->fds[0].revents && !worker_read(w))
@@ -148,7 +151,7 @@ int nat_main(int argc, char **argv)
 	p = calloc(1, sizeof(*p));
 	if (!p || !worker_open(&p->worker, &config, NAT_FD_FRAMES, fds, err, sizeof(err)))
 		return fail(1, p ? err : "out of memory");
-	p->forwards = (struct forwards){.slirp = p->worker.slirp};
+	p->forwards = (struct forwards){.slirp = p->worker.slirp, .relay = &p->worker.relay};
 	warnings[0] = slirp_nat_warning();
 	warnings[1] = NULL;
 	if (config.no_sandbox)
@@ -159,11 +162,11 @@ int nat_main(int argc, char **argv)
 	for (unsigned i = 0; i < 2; i++)
 		if (warnings[i])
 			json_array_append_new(list, json_string(warnings[i]));
-	if (!send_json(json_pack("{s:b, s:s, s:o}", "ready", 1, "library", slirp_nat_version(),
-				 "warnings", list)))
-		return 0;
-	while (turn(p))
-		;
-	/* At once: what a library would do at exit is not for a confined process. */
-	_exit(0);
+	if (send_json(json_pack("{s:b, s:s, s:o}", "ready", 1, "library", slirp_nat_version(),
+				"warnings", list)))
+		while (turn(p))
+			;
+	/* At once: what libraries would do at exit is not for a confined process. */
+	syscall(SYS_exit_group, 0);
+	return 0;
 }

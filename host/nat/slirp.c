@@ -174,7 +174,9 @@ struct slirp_nat *slirp_nat_open(const struct slirp_nat_params *params)
 		.vnameserver.s_addr = htonl(c->gateway),
 		.if_mtu = params->if_mtu,
 		.if_mru = params->if_mtu,
-		.disable_host_loopback = !c->host_loopback,
+		/* With it, answers to UDP forwards on the loopback would not pass; filter.c
+		   decides. */
+		.disable_host_loopback = false,
 		.disable_dns = true,
 		.disable_dhcp = true,
 	};

@@ -90,11 +90,17 @@ bool worker_open(struct worker *w, const struct nat_config *config, int frames_f
 		worker_close(w);
 		return false;
 	}
+	if (!relay_open(&w->relay, w->slirp)) {
+		snprintf(err, err_len, "out of memory");
+		worker_close(w);
+		return false;
+	}
 	return true;
 }
 
 void worker_close(struct worker *w)
 {
+	relay_close(&w->relay);
 	if (w->slirp)
 		slirp_nat_close(w->slirp);
 	w->slirp = NULL;

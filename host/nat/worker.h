@@ -9,6 +9,7 @@
 #include "host/nat/frag.h"
 #include "host/nat/merge.h"
 #include "host/nat/out.h"
+#include "host/nat/relay.h"
 #include "host/nat/slirp.h"
 #include "host/nat/tcp.h"
 
@@ -23,6 +24,7 @@ struct worker {
 	struct merge merge;
 	struct out out;
 	struct tcp tcp;
+	struct relay relay;
 	struct slirp_nat *slirp;
 	bool kick;
 	unsigned fds_max;

@@ -162,7 +162,7 @@ bool nat_pump_ask(struct nat_pump *p, int agent, const char *text, char out[256]
 	uv_poll_t poll;
 	bool ok;
 
-	strcpy(out, "no answer");
+	snprintf(out, 256, "no answer");
 	if (!netlab_ask(agent, text))
 		return false;
 	uv_poll_init(&p->loop, &poll, agent);
