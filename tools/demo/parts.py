@@ -202,8 +202,11 @@ class Capture:
             [vmnet.program, 'capture', 'shared', '-w', path], env=vmnet.env,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
             start_new_session=True, preexec_fn=guest.end_with_parent)
+
+    def wait(self):
+        """Until it is at work: what is done before is not in it."""
         until = time.monotonic() + 5
-        while not self.begun():  # what is done before is not in it
+        while not self.begun():
             if self.process.poll() is not None or time.monotonic() > until:
                 raise Problem(f'vmnet capture: {self.stop()}')
             time.sleep(0.02)
@@ -215,7 +218,9 @@ class Capture:
             return False
 
     def stop(self):
-        """What it said in the end."""
+        """What it said in the end. May be called again."""
+        if self.process.stdout.closed:
+            return ''
         status = end(self.process, signal.SIGINT)
         text = last_line(self.process.stdout.read(), f'status {status}')
         self.process.stdout.close()
