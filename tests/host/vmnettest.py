@@ -324,6 +324,10 @@ class Vmnet:
                 self.daemon.kill()
                 self.daemon.wait()
                 raise AssertionError(f"the daemon did not end: {self.log()}") from None
+            # A sanitizer has its say at the end, as a status.
+            if self.daemon.returncode not in (0, -signal.SIGKILL):
+                raise AssertionError(f"the daemon ended with {self.daemon.returncode}: "
+                                     f"{self.log()}")
         elif pid:
             until("the daemon has ended", lambda: not alive(pid), 5)
 

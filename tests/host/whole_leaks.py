@@ -58,9 +58,11 @@ def connections_leave_nothing(folder):
 
 @test
 def requests_leave_nothing(folder):
-    with Vmnet(folder) as v, Member.join(v, "shared", "m") as m:
-        m.dhcp()
+    with Vmnet(folder) as v:
+        v.run_daemon(env=ENV)
         pid = v.answers()
+        m = Member.join(v, "shared", "m")
+        m.dhcp()
 
         def life(number):
             with v.control() as c:
@@ -72,12 +74,14 @@ def requests_leave_nothing(folder):
                 c.ask("limit", network="shared", member="m", rate=10000000 * (number % 2), burst=0)
                 c.ask("forward-remove", network="shared", proto="tcp", host=str(20000 + number % 5))
         flat(v, pid, sized(300, 5000), life, "requests")
+        m.close()
 
 
 @test
 def doors_leave_nothing(folder):
     with Vmnet(folder) as v:
-        pid = v.ensure()
+        v.run_daemon(env=ENV)
+        pid = v.answers()
 
         def life(number):
             path = f"{folder}/d{number}"
@@ -96,7 +100,8 @@ def doors_leave_nothing(folder):
 @test
 def networks_leave_nothing(folder):
     with Vmnet(folder) as v:
-        pid = v.ensure()
+        v.run_daemon(env=ENV)
+        pid = v.answers()
         keep = v.control()  # so that it does not end
 
         def life(number):

@@ -6,6 +6,7 @@
  * it is read at each call. The monotonic clocks stay as they are, as they do when an administrator
  * sets the time.
  */
+/* NOLINTBEGIN(readability-inconsistent-declaration-parameter-name): libc's names are reserved */
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -59,3 +60,4 @@ int gettimeofday(struct timeval *restrict tv, void *restrict zone)
 	tv->tv_usec = ts.tv_nsec / 1000;
 	return 0;
 }
+/* NOLINTEND(readability-inconsistent-declaration-parameter-name) */
