@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/endian.h"
 #include "host/netd/frame.h"
 
 bool backlog_init(struct backlog *b, uint32_t cap)
@@ -61,10 +62,14 @@ void backlog_put_rest(struct backlog *b, const uint8_t *at, uint32_t len)
 
 uint32_t backlog_at(const struct backlog *b, uint32_t off)
 {
-	uint32_t len = 0;
+	uint32_t len = 0, at = wrapped(b, off);
 
 	if (!off && b->rest)
 		return b->rest;
+	if (b->size - at >= FRAME_PREFIX) {
+		memcpy(&len, b->ring + at, FRAME_PREFIX);
+		return FRAME_PREFIX + endian_be32(len);
+	}
 	for (uint32_t i = 0; i < FRAME_PREFIX; i++)
 		len = len << 8 | b->ring[wrapped(b, off + i)];
 	return FRAME_PREFIX + len;
@@ -83,6 +88,13 @@ int backlog_iov(const struct backlog *b, uint32_t off, uint32_t len, struct iove
 	return 2;
 }
 
+void backlog_take_whole(struct backlog *b, uint32_t len)
+{
+	b->head = wrapped(b, len);
+	b->used -= len;
+	b->rest = 0;
+}
+
 void backlog_take(struct backlog *b, uint32_t len)
 {
 	uint32_t off = 0;
@@ -98,9 +110,7 @@ void backlog_take(struct backlog *b, uint32_t len)
 		}
 		off += frame;
 	}
-	b->head = wrapped(b, len);
-	b->used -= len;
-	b->rest = 0;
+	backlog_take_whole(b, len);
 }
 
 uint32_t backlog_clear(struct backlog *b)

@@ -36,6 +36,8 @@ uint32_t backlog_at(const struct backlog *b, uint32_t off);
 int backlog_iov(const struct backlog *b, uint32_t off, uint32_t len, struct iovec iov[2]);
 /* So many bytes are written. */
 void backlog_take(struct backlog *b, uint32_t len);
+/* The same, when it is known that a frame ends there. */
+void backlog_take_whole(struct backlog *b, uint32_t len);
 /* All but the rest of a frame that was begun; returns how many frames went. */
 uint32_t backlog_clear(struct backlog *b);
 

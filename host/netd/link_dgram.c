@@ -233,7 +233,7 @@ static uint32_t dgram_write(struct link *l, uint32_t allow)
 	for (int i = 0; i < sent; i++) {
 		uint32_t len = backlog_at(&l->backlog, 0);
 
-		backlog_take(&l->backlog, len);
+		backlog_take_whole(&l->backlog, len);
 		gone += len - FRAME_PREFIX;
 	}
 	/* An empty frame is in no backlog. */

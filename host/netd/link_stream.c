@@ -37,8 +37,7 @@ struct stream {
 
 	/* What was given to us since the last flush. */
 	unsigned niov, npieces;
-	uint32_t piece_len; /* of the last */
-	uint8_t *tail;	    /* where the last frame ends */
+	uint8_t *tail; /* where the last frame ends */
 	struct iovec iov[LINK_BATCH];
 	struct mmsghdr piece[PIECES];
 	uint32_t len[PIECES];
@@ -205,9 +204,12 @@ static uint32_t stream_write(struct link *l, uint32_t allow)
 		link_blocked(l, n ? errno : EAGAIN);
 		return 0;
 	}
-	backlog_take(&l->backlog, (uint32_t)n);
-	if (n < len)
+	if (n == len) {
+		backlog_take_whole(&l->backlog, len);
+	} else {
+		backlog_take(&l->backlog, (uint32_t)n);
 		l->blocked = true;
+	}
 	/* What it cost: frames without their prefixes; never nothing. */
 	return n > frames * FRAME_PREFIX ? (uint32_t)n - frames * FRAME_PREFIX : 1;
 }

@@ -584,7 +584,7 @@ static void takeover(void **state)
 		kit_recv(&k.m[1]);
 		at = 0;
 		seq = 0;
-		for (uint32_t before = 0, size; (size = kit_next(&k.m[1], &at)); before = at) {
+		for (uint32_t before = 0; kit_next(&k.m[1], &at); before = at) {
 			/* The last of them, in order. */
 			assert_int_equal(kit_get32(k.m[1].in + before + 4 + 14), n - whole + seq);
 			seq++;
