@@ -314,6 +314,7 @@ void member_remove(struct member *m)
 			break;
 		}
 	log_line("network %s: %s has left", n->def.name, m->name);
+	gateway_member_gone(n->gateway, m->name);
 	free(m);
 	network_left(n);
 }
