@@ -13,7 +13,7 @@ from frames import (ACK, ARP, BROADCAST, DISCOVER, ICMP, ICMP6, IPV4, IPV6, NAK,
                     TCP, UDP, A, Answer, DnsAnswer, Frame, arp, dhcp_frame, dns_query, ether, icmp6,
                     icmp_echo, ip_bytes, ipv4, ipv6, link_local, mac_bytes, multicast_mac, new_mac,
                     solicited, udp)
-from vmnettest import Control, peer, tool, true, until
+from vmnettest import Control, child_of, peer, tool, true, until
 
 __all__ = ["Member", "Node", "TCP"]
 
@@ -408,15 +408,10 @@ class Node:
         """The process of tap2stream (unshare has become it; `vmnet run` may be its parent)."""
         if self.proc.args[0] == tool("unshare"):
             return self.proc.pid
-        def child():
-            with open(f"/proc/{self.proc.pid}/task/{self.proc.pid}/children",
-                      encoding="ascii") as file:
-                kids = file.read().split()
-            return int(kids[0]) if kids else None
         with open(f"/proc/{self.proc.pid}/cmdline", "rb") as file:
             if b"tap2stream" in file.read().split(b"\0")[0]:
                 return self.proc.pid  # `vmnet run` has become its command
-        return until("the command of vmnet run", child)
+        return until("the command of vmnet run", lambda: child_of(self.proc.pid))
 
     def words(self, *args):
         return [tool("nsenter"), "-t", str(self.pid), "-U", "--preserve-credentials", "-n", "--",

@@ -353,6 +353,13 @@ def alive(pid):
         return False
 
 
+def child_of(pid):
+    """Its first child, None: it has none."""
+    with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
+        kids = file.read().split()
+    return int(kids[0]) if kids else None
+
+
 def open_fds(pid):
     return len(os.listdir(f"/proc/{pid}/fd"))
 

@@ -235,6 +235,7 @@ def control_c_ends_command_and_membership(folder):
             proc = v.start("run", "host", "--name", "c", "--", "sleep", "100",
                            start_new_session=True)
             until("it is a member", lambda: "c" in v.members("host"))
+            until("its command runs", lambda p=proc: vmnettest.child_of(p.pid))
             if sig == signal.SIGINT:
                 os.killpg(proc.pid, sig)  # as a terminal does
             else:

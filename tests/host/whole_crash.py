@@ -5,12 +5,13 @@
 import os
 import random
 import signal
+import subprocess
 import time
 
 import frames
 from members import Member, Node
-from vmnettest import (Vmnet, alive, main, open_fds, rss_kib, same, sanitized, sized, test, tool,
-                       true, until)
+from vmnettest import (Vmnet, alive, child_of, main, open_fds, rss_kib, same, sanitized, sized,
+                       test, tool, true, until)
 
 
 def kill_daemon(v):
@@ -124,12 +125,6 @@ def forwards_and_limits_survive(folder):
               == ["open"], 3)
 
 
-def child_of(pid):
-    with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
-        kids = file.read().split()
-    return int(kids[0]) if kids else None
-
-
 @test
 def members_that_are_killed_leave_nothing(folder):
     """D-8: ports, descriptors and leases come back."""
@@ -171,7 +166,8 @@ def members_that_are_killed_leave_nothing(folder):
                 if number == 8:
                     first = (open_fds(pid), rss_kib(pid))
             until("descriptors", lambda: open_fds(pid) <= first[0], 3)
-            true(rss_kib(pid) - first[1] < (32768 if sanitized() else 4096), f"RSS {first[1]} -> {rss_kib(pid)} KiB")
+            true(rss_kib(pid) - first[1] < (32768 if sanitized() else 4096),
+                 f"RSS {first[1]} -> {rss_kib(pid)} KiB")
             same(v.answers(), pid)
             same(sorted(v.members("small")), ["honest"])
             honest.ping(honest.gateway)

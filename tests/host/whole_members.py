@@ -338,7 +338,7 @@ def captures_are_read_by_tshark(folder):
             text = subprocess.run([tool("tshark"), "-r", path, "-T", "fields", "-e",
                                    "frame.interface_name", "-e", "_ws.col.Protocol"],
                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                                  check=True, timeout=30).stdout
+                                  env=v.env, check=True, timeout=30).stdout
             lines = [line.split("\t") for line in text.splitlines()]
             same(len(lines), 20, text)
             true({"a", "b"} <= {name for name, *_ in lines}, f"interfaces: {text}")
@@ -354,7 +354,8 @@ def captures_are_read_by_tshark(folder):
             true(proc.wait(5) in (0, 130), f"status {proc.returncode}")
             with open(folder + "/a.pcapng", "wb") as file:
                 file.write(first + rest)
-            text = subprocess.run([tool("tshark"), "-r", folder + "/a.pcapng"], check=True,
+            text = subprocess.run([tool("tshark"), "-r", folder + "/a.pcapng"],
+                                  check=True, env=v.env,
                                   stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
                                   timeout=30).stdout
             same(text.count("Echo (ping)"), 2, text)
