@@ -5,6 +5,7 @@
 
 #define STEP_S	   30 /* a clock that is off by more has been set */
 #define SWEEP_STEP 16u
+#define LEFT_LOOK  1024u /* leases looked at for one whose member has left */
 
 /* ---- who is who ---- */
 
@@ -167,6 +168,25 @@ static struct lease_slot *lease_recycle(struct lease_table *t, uint32_t owner,
 	return oldest;
 }
 
+/* The lease of a member that has left, renewed longest ago: taken when there is nothing else. */
+static struct lease_slot *lease_left_behind(struct lease_table *t, const struct lease_client *c)
+{
+	uint32_t i = t->lists[LEASES_BOUND].head;
+
+	for (unsigned n = 0; i != LEASE_NONE && n < LEFT_LOOK; i = t->slots[i].next, n++) {
+		struct lease_slot *s = &t->slots[i];
+
+		if (s->reserve != LEASE_NONE || s->owner == LEASE_NONE ||
+		    !t->owners[s->owner].gone || lease_conflict(t, s, c->mac))
+			continue;
+		lease_unstore(t, s);
+		lease_to_fresh(t, s);
+		t->changed = true;
+		return s;
+	}
+	return NULL;
+}
+
 static struct lease_slot *lease_new(struct lease_table *t, const struct lease_client *c,
 				    uint32_t owner, uint32_t wish)
 {
@@ -178,7 +198,9 @@ static struct lease_slot *lease_new(struct lease_table *t, const struct lease_cl
 	    !lease_conflict(t, s, c->mac))
 		return s;
 	s = lease_first(t, LEASES_FRESH, c);
-	return s ? s : lease_first(t, LEASES_PAST, c);
+	if (!s)
+		s = lease_first(t, LEASES_PAST, c);
+	return s ? s : lease_left_behind(t, c);
 }
 
 /* Makes a slot this client's, whoever had it. */
@@ -406,6 +428,7 @@ void lease_member_gone(struct lease_table *t, const char *member)
 	if (i == LEASE_NONE)
 		return;
 	t->owners[i].live = false;
+	t->owners[i].gone = true;
 	t->owners[i].address = 0;
 	lease_owner_drop(t, i);
 }

@@ -14,7 +14,8 @@
  *
  * All leases of a network are equally long, so each list is in the order of its deadlines: what
  * ends is at the head, and nothing is ever searched for. A new client gets a fresh address, then
- * the one that has been past longest.
+ * the one that has been past longest; when there is neither, one that is bound still but whose
+ * member has left (D-8).
  *
  * Who is the same client: the same client identifier (or hardware address, where there is none or
  * it only repeats that), of the same member. Of another member only if that one has left (a VM

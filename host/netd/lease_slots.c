@@ -144,6 +144,8 @@ uint32_t lease_owner(struct lease_table *t, const char *name, bool live)
 		*head = i;
 	}
 	o = &t->owners[i];
+	if (live)
+		o->gone = false;
 	if (live && !o->live) {
 		o->live = true;
 		o->epoch++;

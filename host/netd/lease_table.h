@@ -39,6 +39,7 @@ struct lease_slot {
 struct lease_owner {
 	char name[NETDEF_NAME_MAX + 1];
 	bool used, live;
+	bool gone;     /* it has left, in this daemon's life: not only silent so far */
 	uint32_t next; /* hash chain, or list of unused ones */
 	uint32_t head, tail;
 	unsigned count, seen;

@@ -249,6 +249,35 @@ static void test_exhaustion(void **state)
 	assert_int_equal(kit_get(&k, 1, "a", NULL), 0);
 }
 
+/* D-8: what a member that has left still holds is given to others, but only when it must be. */
+static void test_left_behind(void **state)
+{
+	(void)state;
+	k.def.dhcp_end = KIT_IP(4);
+	kit_start(&k);
+	for (unsigned i = 0; i < 3; i++) {
+		assert_int_equal(kit_get(&k, i + 1, (const char *[]){"a", "b", "c"}[i], NULL),
+				 KIT_IP(2 + i));
+		kit_pass(&k, 1);
+	}
+	assert_int_equal(kit_get(&k, 4, "d", NULL), 0);
+	lease_member_gone(k.server.leases, "b");
+	/* It is back before anybody wanted its address. */
+	assert_int_equal(kit_renew(&k, 2, "b", KIT_IP(3)), DHCP_ACK);
+	assert_int_equal(kit_get(&k, 4, "d", NULL), 0);
+	lease_member_gone(k.server.leases, "b");
+	assert_int_equal(kit_get(&k, 4, "d", NULL), KIT_IP(3));
+	assert_int_equal(kit_renew(&k, 2, "b", KIT_IP(3)), DHCP_NAK);
+	/* One that is seen to be used stays who it is. */
+	lease_seen(k.server.leases, "x", (const uint8_t[6]){2, 9, 9, 9, 9, 9}, KIT_IP(2));
+	lease_member_gone(k.server.leases, "a");
+	assert_int_equal(kit_get(&k, 5, "e", NULL), 0);
+	/* A daemon that has just begun does not know who is there: those who are silent keep
+	 * theirs. */
+	restart();
+	assert_int_equal(kit_get(&k, 6, "f", NULL), 0);
+}
+
 static void test_offer_lapses(void **state)
 {
 	struct kit_msg d = kit_msg(DHCP_DISCOVER, 1, "a");
@@ -563,8 +592,13 @@ static void test_model(void **state)
 			told[a & 0xff].holder = 0;
 		if (rng_below(&r, 4) == 0)
 			kit_pass(&k, rng_below(&r, 20));
-		if (rng_below(&r, 64) == 0)
+		if (rng_below(&r, 64) == 0) {
 			lease_member_gone(k.server.leases, name);
+			for (unsigned at = 0; at < ADDRESSES; at++)
+				if (told[at].holder &&
+				    (told[at].holder - 1) % MEMBERS == c % MEMBERS)
+					told[at].holder = 0;
+		}
 		if (rng_below(&r, 512) == 0)
 			restart();
 	}
@@ -575,10 +609,10 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-		T(test_same_client), T(test_clones),	   T(test_starvation), T(test_memory),
-		T(test_exhaustion),  T(test_offer_lapses), T(test_reserved),   T(test_in_use),
-		T(test_persists),    T(test_bad_records),  T(test_clock),      T(test_restarts),
-		T(test_model),
+		T(test_same_client), T(test_clones),	  T(test_starvation),	T(test_memory),
+		T(test_exhaustion),  T(test_left_behind), T(test_offer_lapses), T(test_reserved),
+		T(test_in_use),	     T(test_persists),	  T(test_bad_records),	T(test_clock),
+		T(test_restarts),    T(test_model),
 	};
 
 	alarm(100);
