@@ -17,6 +17,7 @@
 #define OPT_NOP	   1u
 #define OPT_MSS	   2u
 #define OPT_SCALE  3u
+#define OPT_SACK   4u /* permitted */
 #define SCALE_MAX  14u
 #define MSS_LEAST  88u
 #define MSS_USUAL4 536u
@@ -207,6 +208,8 @@ void tcp_look(const struct tcp *t, const struct packet *p, struct tcp_syn *syn)
 			return;
 		if (tcp[at] == OPT_MSS && n == 4)
 			syn->mss = nat_be16(tcp + at + 2);
+		if (tcp[at] == OPT_SACK && n == 2)
+			syn->sack = true;
 		if (tcp[at] == OPT_SCALE && n == 3) {
 			syn->scale = true;
 			syn->shift = tcp[at + 2] > SCALE_MAX ? SCALE_MAX : tcp[at + 2];
@@ -265,6 +268,7 @@ static bool open_flow(struct tcp *t, const struct packet *p, const struct tcp_sy
 	f->rcv_nxt = nat_be32(tcp + 4) + 1;
 	f->rcv_scale = syn->scale ? TCP_SCALE : 0;
 	f->snd_scale = syn->shift;
+	f->sack = syn->sack;
 	f->window = syn->scale ? TCP_RING : UINT16_MAX;
 	f->mss = syn->mss < MSS_LEAST ? MSS_LEAST : syn->mss;
 	if (f->mss > room)

@@ -10,12 +10,12 @@
  * the socket with one call at the end of the batch. What the socket does not take waits in the
  * flow's `out` ring. The window that the member is told is what that ring has room for, and it
  * never sends more than that: nothing that was acknowledged can be lost, and a slow receiver costs
- * one ring. Segments out of order are not kept; they are answered at once, so that the member
- * repeats. host -> member   What the socket has is read into the flow's `in` ring, cut into
- * segments, and stays there until the member has acknowledged it. Loss is rare (the daemon drops
- *                    for a member that does not read), so it is met in a simple way: after three
- *                    equal acknowledgements or a timeout, everything from the first missing byte is
- *                    sent again, with half as much under way.
+ * one ring. Segments out of order are put where they belong in it, and selectively acknowledged, as
+ * long as there are few holes; so only what was lost is repeated. host -> member   What the socket
+ * has is read into the flow's `in` ring, cut into segments, and stays there until the member has
+ * acknowledged it. Loss is rare (the daemon drops for a member that does not read), so it is met in
+ * a simple way: after three equal acknowledgements or a timeout, everything from the first missing
+ * byte is sent again, with half as much under way.
  *
  * There are TCP_FLOWS places, taken at start; their pages cost nothing until used. When all are
  * taken, new connections go through libslirp as before, and so does all that is not this: forwards,
@@ -41,6 +41,7 @@
 #define TCP_GATHER  128u
 #define TCP_HEADS   512u
 #define TCP_NONE    UINT16_MAX
+#define TCP_EARLY   8u /* pieces of one flow that have come before their time */
 
 struct tcp_ring {
 	uint8_t *data;
@@ -78,6 +79,14 @@ struct tcp_flow {
 	uint64_t carried;
 	uint32_t ip_sum, tcp_sum; /* what never changes in the headers */
 	struct tcp_ring in, out;
+	/* Beyond rcv_nxt, in `out` already: disjoint, in order. newest: told first. */
+	struct tcp_piece {
+		uint32_t from, to;
+	} early[TCP_EARLY];
+	uint8_t nearly, newest;
+	bool sack;	/* the member understands selective acknowledgements */
+	bool early_fin; /* its end is known to be at fin_at */
+	uint32_t fin_at;
 };
 
 struct tcp {
@@ -104,6 +113,7 @@ struct tcp {
 /* What a SYN says of itself, read before the filter changes it. */
 struct tcp_syn {
 	bool ours;  /* the destination is one that this file serves */
+	bool sack;  /* it knows selective acknowledgements */
 	bool scale; /* it knows window scaling */
 	uint8_t shift;
 	uint16_t mss;

@@ -82,6 +82,106 @@ static void keep(struct tcp_flow *f, const uint8_t *data, uint32_t n)
 	f->out.used += n;
 }
 
+/* ---- what comes before its time ---- */
+
+/*
+ * The bytes of an early piece lie in `out` where they will be once what is missing has come: as far
+ * from head as rcv_nxt is from what is used. That place does not change as long as everything goes
+ * through the ring and its head is not moved to the front when it is empty.
+ */
+static void put_early(struct tcp_flow *f, uint32_t seq, const uint8_t *data, uint32_t n)
+{
+	struct iovec to[2];
+	unsigned pieces = tcp_ring_iov(&f->out, f->out.used + (seq - f->rcv_nxt), n, to);
+
+	for (unsigned i = 0; i < pieces; i++) {
+		memcpy(to[i].iov_base, data, to[i].iov_len);
+		data += to[i].iov_len;
+	}
+}
+
+/* Adds [from, to) to the list, joining what it touches. False: one hole too many. */
+static bool note_early(struct tcp_flow *f, uint32_t from, uint32_t to)
+{
+	uint32_t base = f->rcv_nxt;
+	unsigned at = 0, end;
+
+	while (at < f->nearly && f->early[at].to - base < from - base)
+		at++;
+	end = at;
+	while (end < f->nearly && f->early[end].from - base <= to - base) {
+		if (f->early[end].from - base < from - base)
+			from = f->early[end].from;
+		if (f->early[end].to - base > to - base)
+			to = f->early[end].to;
+		end++;
+	}
+	if (end == at && f->nearly == TCP_EARLY)
+		return false;
+	memmove(&f->early[at + 1], &f->early[end], (f->nearly - end) * sizeof(f->early[0]));
+	f->nearly = (uint8_t)(f->nearly - (end - at) + 1);
+	f->early[at] = (struct tcp_piece){from, to};
+	f->newest = (uint8_t)at;
+	return true;
+}
+
+/* A hole may have closed: what came early is in order now. */
+static void absorb(struct tcp_flow *f)
+{
+	unsigned n = 0;
+
+	while (n < f->nearly && (int32_t)(f->early[n].from - f->rcv_nxt) <= 0) {
+		uint32_t more = f->early[n].to - f->rcv_nxt;
+
+		if ((int32_t)more > 0) {
+			f->rcv_nxt += more;
+			f->out.used += more;
+		}
+		n++;
+	}
+	if (!n)
+		return;
+	memmove(&f->early[0], &f->early[n], (f->nearly - n) * sizeof(f->early[0]));
+	f->nearly = (uint8_t)(f->nearly - n);
+	f->newest = 0;
+}
+
+/* The member's end, in order. Whatever it sent beyond that is nothing. */
+static void take_end(struct tcp_flow *f)
+{
+	f->rcv_nxt++;
+	f->member_fin = true;
+	f->early_fin = false;
+	f->nearly = 0;
+}
+
+static void take_early(struct tcp *t, struct tcp_flow *f, const uint8_t *data, uint32_t seq,
+		       uint32_t n, bool fin)
+{
+	uint32_t ahead = seq - f->rcv_nxt, room;
+
+	tcp_write(t);
+	if (f->state != TCP_OPEN)
+		return;
+	room = tcp_edge(t, f) - f->rcv_nxt;
+	if (!f->member_fin && ahead < room) {
+		if (n > room - ahead) {
+			n = room - ahead;
+			fin = false;
+		}
+		if (n && note_early(f, seq, seq + n))
+			put_early(f, seq, data, n);
+		else if (n)
+			fin = false;
+		if (fin && !f->early_fin) {
+			f->early_fin = true;
+			f->fin_at = seq + n;
+		}
+	}
+	/* Each of these gets an answer of its own. */
+	tcp_send_ack(t, f, f->snd_nxt);
+}
+
 /* Bytes that the socket took; -1: the flow has ended. */
 static ssize_t write_some(struct tcp *t, struct tcp_flow *f, struct iovec *iov, unsigned n)
 {
@@ -116,7 +216,7 @@ void tcp_write(struct tcp *t)
 	if (!f)
 		return;
 	f->carried += t->gathered;
-	if (!f->out.used) {
+	if (!f->out.used && !f->nearly) {
 		ssize_t got = write_some(t, f, t->iov, n);
 
 		if (got < 0) {
@@ -140,6 +240,13 @@ void tcp_write(struct tcp *t)
 		done = 0;
 	}
 	t->gathered = 0;
+	if (f->nearly) {
+		absorb(f);
+		if (!tcp_drain(t, f))
+			return;
+	}
+	if (f->early_fin && f->rcv_nxt == f->fin_at)
+		take_end(f);
 	pass_end(t, f);
 }
 
@@ -151,7 +258,12 @@ bool tcp_drain(struct tcp *t, struct tcp_flow *f)
 
 	if (done < 0)
 		return false;
-	tcp_ring_take(&f->out, (uint32_t)done);
+	if (f->nearly) {
+		f->out.head = (f->out.head + (uint32_t)done) & (TCP_RING - 1);
+		f->out.used -= (uint32_t)done;
+	} else {
+		tcp_ring_take(&f->out, (uint32_t)done);
+	}
 	pass_end(t, f);
 	/* A window that has opened by a good part is told. */
 	if (tcp_edge(t, f) - f->rcv_told >= f->window / 2) {
@@ -194,10 +306,7 @@ static void take_data(struct tcp *t, struct tcp_flow *f, const struct packet *p)
 	f->ack_due = true;
 	tcp_mark(t, f);
 	if (old > UINT32_MAX / 2) {
-		/* One before it is missing. Each of these gets an answer of its own. */
-		tcp_write(t);
-		if (f->state == TCP_OPEN)
-			tcp_send_ack(t, f, f->snd_nxt);
+		take_early(t, f, p->frame + p->payload, seq, n, fin);
 		return;
 	}
 	if (f->member_fin || old > n)
@@ -212,8 +321,7 @@ static void take_data(struct tcp *t, struct tcp_flow *f, const struct packet *p)
 		gather(t, f, p->frame + p->payload + old, n);
 	if (!fin || f->state != TCP_OPEN)
 		return;
-	f->rcv_nxt++;
-	f->member_fin = true;
+	take_end(f);
 	if (t->gather != f)
 		pass_end(t, f);
 }

@@ -8,7 +8,8 @@
 #include "common/cksum.h"
 
 #define TTL	  64u
-#define SYN_OPTS  8u /* MSS, window scale, one NOP */
+#define SYN_OPTS  12u /* MSS, window scale, selective acknowledgements, padded */
+#define SACK_MAX  3u  /* pieces told at once */
 #define DONT_FRAG 0x4000u
 #define EARLY	  (96u << 10)
 
@@ -63,6 +64,24 @@ static void put_headers(const struct tcp *t, const struct tcp_flow *f, uint8_t *
 	memcpy(ip + 16, f->key.member, 4);
 }
 
+/* The pieces that have come early, the newest first. */
+static void put_sack(const struct tcp_flow *f, uint8_t *at)
+{
+	uint32_t n = f->nearly < SACK_MAX ? f->nearly : SACK_MAX, told = 0;
+
+	for (uint32_t i = 0; told < n; i++) {
+		const struct tcp_piece *e;
+
+		if (i && i - 1 == f->newest)
+			continue;
+		e = &f->early[i ? i - 1 : f->newest];
+		nat_put32(at + 4 + told * 8, e->from);
+		nat_put32(at + 8 + told * 8, e->to);
+		told++;
+	}
+	nat_put32(at, 0x01010500u | (2 + told * 8));
+}
+
 /*
  * One segment: the n bytes of `in` from off on. False: the daemon has no room. With NAT_SYN it has
  * options, and no data.
@@ -70,9 +89,14 @@ static void put_headers(const struct tcp *t, const struct tcp_flow *f, uint8_t *
 static bool send_segment(struct tcp *t, struct tcp_flow *f, uint8_t flags, uint32_t seq,
 			 uint32_t off, uint32_t n)
 {
-	uint32_t opts = flags & NAT_SYN ? SYN_OPTS : 0, head = NAT_TCP + opts, window, sum;
-	uint8_t *frame = port_room(t->port, NAT_ETH + ip_len(f) + head + n), *tcp;
+	uint32_t pieces = f->nearly < SACK_MAX ? f->nearly : SACK_MAX;
+	uint32_t opts = flags & NAT_SYN ? SYN_OPTS : 0, head, window, sum;
+	uint8_t *frame, *tcp;
 
+	if (f->sack && pieces && !n && !(flags & NAT_SYN))
+		opts = 4 + pieces * 8;
+	head = NAT_TCP + opts;
+	frame = port_room(t->port, NAT_ETH + ip_len(f) + head + n);
 	if (!frame)
 		return false;
 	put_headers(t, f, frame, head + n);
@@ -82,7 +106,7 @@ static bool send_segment(struct tcp *t, struct tcp_flow *f, uint8_t flags, uint3
 		f->rcv_told = f->rcv_nxt + window;
 		f->ack_due = false;
 	}
-	if (!opts)
+	if (!(flags & NAT_SYN))
 		window >>= f->rcv_scale;
 	if (window > UINT16_MAX)
 		window = UINT16_MAX;
@@ -94,17 +118,20 @@ static bool send_segment(struct tcp *t, struct tcp_flow *f, uint8_t flags, uint3
 	tcp[13] = flags;
 	nat_put16(tcp + 14, window);
 	nat_put32(tcp + 16, 0);
-	if (opts) {
+	if (flags & NAT_SYN) {
 		nat_put32(tcp + 20,
 			  0x02040000u | (t->config->mtu - (f->v6 ? NAT_IP6 : NAT_IP4) - NAT_TCP));
 		nat_put32(tcp + 24, f->rcv_scale ? 0x01030300u | f->rcv_scale : 0x01010101u);
+		nat_put32(tcp + 28, f->sack ? 0x01010402u : 0x01010101u);
+	} else if (opts) {
+		put_sack(f, tcp + NAT_TCP);
 	}
 	if (n) {
 		struct iovec from[2];
-		unsigned pieces = tcp_ring_iov(&f->in, off, n, from);
+		unsigned parts = tcp_ring_iov(&f->in, off, n, from);
 
 		memcpy(tcp + head, from[0].iov_base, from[0].iov_len);
-		if (pieces > 1)
+		if (parts > 1)
 			memcpy(tcp + head + from[0].iov_len, from[1].iov_base, from[1].iov_len);
 	}
 	/* The ports are in f->tcp_sum already. */

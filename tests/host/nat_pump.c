@@ -32,9 +32,14 @@ void nat_pump_def(struct nat_pump *p, uint32_t mtu)
 	inet_pton(AF_INET6, NETLAB_PREFIX6, d->prefix6);
 }
 
+static bool lost(struct nat_pump *p)
+{
+	return p->lose && ++p->count % p->lose == 0;
+}
+
 static void to_tap(struct nat_pump *p, const uint8_t *data, size_t len)
 {
-	if (write(p->lab->tap, data, len) >= 0)
+	if (!lost(p) && write(p->lab->tap, data, len) >= 0)
 		p->to_member++;
 }
 
@@ -80,6 +85,8 @@ static void from_tap(uv_poll_t *h, int status, int events)
 				to_tap(p, reply, reply_len);
 			continue;
 		}
+		if (lost(p))
+			continue;
 		p->from_member++;
 		uplink_send(p->uplink, &f);
 		at += FRAME_PREFIX + (size_t)n;

@@ -15,6 +15,8 @@ struct nat_pump {
 	unsigned lost, back;
 	char why[256];
 	uint64_t to_member, from_member;
+	unsigned lose; /* each so-manieth frame is lost, both ways; 0: none */
+	unsigned count;
 };
 
 /* def: see nat_pump_def. False: err. */

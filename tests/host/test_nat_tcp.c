@@ -104,7 +104,7 @@ static bool put(struct kit *k, uint8_t flags, uint32_t seq, uint16_t window, con
 		uint32_t n, bool wrong)
 {
 	static uint8_t frame[2048];
-	const uint8_t options[] = {2, 4, 1460 >> 8, 1460 & 0xff, 1, 3, 3, 7};
+	const uint8_t options[] = {2, 4, 1460 >> 8, 1460 & 0xff, 1, 3, 3, 7, 4, 2, 1, 1};
 	uint32_t opts = flags & NAT_SYN && k->scale ? sizeof(options) : 0;
 	uint8_t *ip = frame + NAT_ETH, *tcp = ip + NAT_IP4;
 	struct packet p = {.frame = frame,
@@ -180,6 +180,7 @@ static void start(struct kit *k, uint32_t scale)
 	assert_int_equal(a.ack, ISS + 1);
 	assert_int_equal(nat_be32(a.tcp + 20), 0x02040000 + 1460);
 	assert_int_equal(nat_be32(a.tcp + 24) >> 8, scale ? 0x010303 : 0x010101);
+	assert_int_equal(nat_be32(a.tcp + 28), scale ? 0x01010402 : 0x01010101);
 	k->nxt = ISS + 1;
 	k->ack = a.seq + 1;
 	assert_true(put(k, NAT_ACK, k->nxt, 1000, NULL, 0, false));
@@ -224,7 +225,7 @@ static void test_order(void **state)
 	/* It comes, with some of what was there already. */
 	assert_true(put(&k, NAT_ACK, k.nxt + 2, 1000, "e two ", 6, false));
 	assert_true(get(&k, &a));
-	assert_int_equal(a.ack, k.nxt + 8);
+	assert_int_equal(a.ack, k.nxt + 14);
 	assert_true(put(&k, NAT_ACK, k.nxt + 8, 1000, "bad!", 4, true));
 	assert_false(get(&k, &a));
 	assert_int_equal(k.stats.drop[NAT_DROP_CHECKSUM], 1);
@@ -249,6 +250,117 @@ static void test_order(void **state)
 	k.ack += 4;
 	assert_true(put(&k, NAT_ACK, k.nxt + 15, 1000, NULL, 0, false));
 	assert_int_equal(k.tcp.nactive, 0);
+	kit_close(&k);
+}
+
+static uint8_t byte_at(uint32_t seq)
+{
+	return (uint8_t)(seq * 2654435761u >> 24);
+}
+
+/* What is selectively acknowledged was delivered, lies beyond what is acknowledged, and is apart.
+ */
+static void check_sack(const struct answer *a, const bool *there, uint32_t base, uint32_t size)
+{
+	uint32_t from[3], to[3], n = 0;
+
+	if (a->flags & NAT_SYN || a->data == a->tcp + NAT_TCP)
+		return;
+	assert_int_equal(a->tcp[20], 1);
+	assert_int_equal(a->tcp[21], 1);
+	assert_int_equal(a->tcp[22], 5);
+	n = (a->tcp[23] - 2u) / 8;
+	assert_in_range(n, 1, 3);
+	for (uint32_t i = 0; i < n; i++) {
+		from[i] = nat_be32(a->tcp + 24 + i * 8);
+		to[i] = nat_be32(a->tcp + 28 + i * 8);
+		assert_true((int32_t)(from[i] - a->ack) > 0);
+		assert_true((int32_t)(to[i] - from[i]) > 0);
+		assert_true(to[i] - base <= size);
+		for (uint32_t s = from[i]; s != to[i]; s++)
+			assert_true(there[s - base]);
+		for (uint32_t j = 0; j < i; j++)
+			assert_true((int32_t)(from[i] - to[j]) > 0 ||
+				    (int32_t)(from[j] - to[i]) > 0);
+	}
+}
+
+/* Segments in any order, twice, overlapping, some only the second time: the stream is the stream.
+ */
+static void test_early(void **state)
+{
+	enum { PART = 20000, ROUNDS = 60 };
+	static bool there[PART];
+	const char *given = getenv("NAT_TCP_SEED");
+	unsigned seed = given ? (unsigned)atoi(given) : (unsigned)time(NULL);
+	uint32_t sacked = 0, read_to;
+	struct kit k;
+	struct answer a;
+
+	(void)state;
+	printf("NAT_TCP_SEED=%u\n", seed);
+	srandom(seed);
+	kit_open(&k);
+	start(&k, 1);
+	read_to = k.nxt;
+	for (int round = 0; round < ROUNDS; round++) {
+		uint32_t base = k.nxt, end = base + PART;
+
+		memset(there, 0, sizeof(there));
+		for (int tries = 0; k.nxt != end; tries++) {
+			uint32_t off = (uint32_t)random() % PART, n = 1 + (uint32_t)random() % 1460;
+			uint8_t data[1460];
+
+			/* In time, what is missing. */
+			if (tries > 60 || random() % 4 == 0)
+				off = k.nxt - base;
+			if (n > PART - off)
+				n = PART - off;
+			for (uint32_t i = 0; i < n; i++) {
+				data[i] = byte_at(base + off + i);
+				there[off + i] = true;
+			}
+			assert_true(put(&k, NAT_ACK, base + off, 1000, data, n, false));
+			while (get(&k, &a)) {
+				assert_true((int32_t)(a.ack - k.nxt) >= 0);
+				k.nxt = a.ack;
+				sacked += a.data != a.tcp + NAT_TCP;
+				check_sack(&a, there, base, PART);
+			}
+			assert_true(tries < 500);
+		}
+		/* A server that reads now and then. */
+		while (random() % 3 && read_to != k.nxt) {
+			uint8_t got[30000];
+			ssize_t n = recv(k.conn, got, sizeof(got), MSG_DONTWAIT);
+
+			for (ssize_t i = 0; i < n; i++)
+				assert_int_equal(got[i], byte_at(read_to++));
+			serve(&k);
+		}
+		while (get(&k, &a))
+			;
+	}
+	assert_true(sacked > ROUNDS);
+	/* The end may come first, too. */
+	assert_true(put(&k, NAT_ACK | NAT_FIN, k.nxt + 3, 1000, "end", 3, false));
+	assert_true(put(&k, NAT_ACK, k.nxt, 1000, "the", 3, false));
+	while (get(&k, &a))
+		;
+	assert_int_equal(a.len, 0);
+	while (read_to != k.nxt) {
+		uint8_t got[30000];
+		uint32_t left = k.nxt - read_to;
+		ssize_t n =
+			recv(k.conn, got, left < sizeof(got) ? left : sizeof(got), MSG_DONTWAIT);
+
+		for (ssize_t i = 0; i < n; i++)
+			assert_int_equal(got[i], byte_at(read_to++));
+		serve(&k);
+	}
+	serve(&k);
+	expect(&k, "theend");
+	assert_int_equal(recv(k.conn, &a, 1, 0), 0);
 	kit_close(&k);
 }
 
@@ -420,8 +532,11 @@ static void test_hostile(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_order),	cmocka_unit_test(test_window),
-		cmocka_unit_test(test_resend),	cmocka_unit_test(test_refused_and_full),
+		cmocka_unit_test(test_order),
+		cmocka_unit_test(test_early),
+		cmocka_unit_test(test_window),
+		cmocka_unit_test(test_resend),
+		cmocka_unit_test(test_refused_and_full),
 		cmocka_unit_test(test_hostile),
 	};
 
