@@ -4,7 +4,6 @@
 
 import os
 import sys
-import tempfile
 import threading
 import urllib.request
 
@@ -17,16 +16,12 @@ sys.path.insert(0, os.path.join(SOURCE, "tools", "guest"))
 import guest  # noqa: E402
 
 PROGRAMS = "iperf3,dhclient,dig"
-IMAGE = os.environ.get("VMNETTEST_IMAGE")
+# Among what is built: made the first time, only looked at later.
+IMAGE = os.environ.get("VMNETTEST_IMAGE") or os.path.join(vmnettest.PEERS, "guest-image")
 
 
 def image():
-    """Made once; only looked at when it is there."""
-    global IMAGE
-    if not IMAGE:
-        IMAGE = os.path.join(tempfile.gettempdir(), f"vmnettest-image-{os.getuid()}")
-        guest.image(IMAGE, PROGRAMS)
-    return IMAGE
+    return guest.image(IMAGE, PROGRAMS)
 
 
 def start(*machines):
