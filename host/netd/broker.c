@@ -183,8 +183,19 @@ struct broker_clash {
 	struct broker *b;
 	const struct netdef *def;
 	char with[NETDEF_NAME_MAX + 1];
+	bool six; /* it is the IPv6 prefix */
 	unsigned n;
 };
+
+static void broker_clash_with(struct broker_clash *clash, const struct netdef *other)
+{
+	const struct netdef *def = clash->def;
+
+	if (!netdef_overlap(def, other))
+		return;
+	(void)snprintf(clash->with, sizeof(clash->with), "%s", other->name);
+	clash->six = ((def->subnet ^ other->subnet) & def->netmask & other->netmask) != 0;
+}
 
 static void broker_clash_one(void *arg, const char *name)
 {
@@ -197,14 +208,13 @@ static void broker_clash_one(void *arg, const char *name)
 	if (clash->with[0] || !strcmp(name, clash->def->name))
 		return;
 	if (up) {
-		if (netdef_overlap(clash->def, &up->def))
-			(void)snprintf(clash->with, sizeof(clash->with), "%s", name);
+		broker_clash_with(clash, &up->def);
 		return;
 	}
 	if (!broker_definition(clash->b, name, &other, &source))
 		return;
-	if (!other.auto_subnet && netdef_overlap(clash->def, &other))
-		(void)snprintf(clash->with, sizeof(clash->with), "%s", name);
+	if (!other.auto_subnet)
+		broker_clash_with(clash, &other);
 	netdef_free(&other);
 }
 
@@ -238,6 +248,9 @@ bool broker_create(struct broker *b, const char *name, const json_t *definition,
 
 		netdef_format_addr4(def.subnet, net);
 		netdef_free(&def);
+		if (clash.six)
+			return fault_user(f, "network %s would have the IPv6 prefix of network %s",
+					  name, clash.with);
 		return fault_user(f, "the subnet %s of network %s overlaps that of network %s", net,
 				  name, clash.with);
 	}

@@ -178,6 +178,9 @@ static bool conn_run(struct conn *c, const char *name, const json_t *request, st
 		return fault_user(f, "the first request must be hello");
 	if (!op)
 		return fault_user(f, "no request \"%.32s\"; docs/protocol.md lists them", name);
+	if (op->fd && c->passed < 0 && c->fds_lost)
+		return fault_system(f, "no descriptor is left for that: raise the daemon's limit "
+				       "(ulimit -n)");
 	if (op->fd && c->passed < 0)
 		return fault_user(f, "%s wants a descriptor with it", name);
 	if (!op->fd && c->passed >= 0)
@@ -292,6 +295,7 @@ static void conn_read(struct conn *c)
 		return;
 	if (n > 0)
 		conn_take_fds(c, &msg);
+	c->fds_lost = n > 0 && (msg.msg_flags & MSG_CTRUNC);
 	if (n < 0 || (n == 0 && !c->busy)) {
 		conn_close(c);
 		return;

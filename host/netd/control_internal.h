@@ -25,8 +25,9 @@ struct conn {
 	uv_timer_t watch;
 	struct peer peer;
 	bool hello, closing, eof, peer_known;
-	bool busy;  /* an answer is still to come: no further request until then */
-	json_t *id; /* of that request */
+	bool fds_lost; /* more descriptors came than we could take */
+	bool busy;     /* an answer is still to come: no further request until then */
+	json_t *id;    /* of that request */
 	char *in;
 	size_t in_len, in_room;
 	char *out;

@@ -484,8 +484,9 @@ void network_down(struct network *n)
 	while (n->forwards) {
 		struct forward *f = n->forwards;
 
+		n->forwards = f->next;
 		network_forward_tell(f, "the network went down", 0);
-		network_forward_free(f);
+		free(f);
 	}
 	if (n->gateway)
 		gateway_close(n->gateway);
