@@ -792,7 +792,9 @@ static void test_choose(void **state)
 		const struct CMUnitTest inside[] = {cmocka_unit_test(choose_in_namespace)};
 
 		new_namespace();
-		dup2(2, 1);
+		/* Who counts tests would take it for one of ours. */
+		if (!freopen("/dev/null", "w", stdout))
+			_exit(99);
 		_exit(cmocka_run_group_tests(inside, NULL, NULL));
 	}
 	assert_true(child > 0);
