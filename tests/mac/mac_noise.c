@@ -5,9 +5,11 @@
 #include <string.h>
 #include <time.h>
 
-#define BURST	  8u
-#define FRAME_MAX 1514u
-#define WAIT_MS	  20000u
+#define BURST	    8u
+#define FRAME_MAX   1514u
+#define WAIT_MS	    20000u
+#define AHEAD	    64u /* frames on their way out */
+#define AHEAD_WAITS 50u
 
 static const uint8_t far_end[6] = {0x52, 0x54, 0, 0x99, 0x99, 0x99};
 
@@ -28,9 +30,32 @@ static bool stopped(struct mac_noise *n)
 	return __atomic_load_n(&n->stop, __ATOMIC_ACQUIRE);
 }
 
+/*
+ * No more ahead of the device than a queue is long. A sender without end that is faster than the
+ * device keeps the output queue busy for ever, and the gate closed: as on a Mac, but no stack is
+ * like that. What is lost when an interface goes is given up after a while.
+ */
+static bool ahead(struct mac_noise *n, uint64_t *lost, unsigned *waited)
+{
+	uint64_t out = __atomic_load_n(&n->taken, __ATOMIC_ACQUIRE) + *lost;
+
+	if (!n->model || n->sent < out + AHEAD) {
+		*waited = 0;
+		return false;
+	}
+	if (++*waited == AHEAD_WAITS) {
+		*lost += n->sent - out;
+		*waited = 0;
+	}
+	pause_us(100);
+	return true;
+}
+
 static void *noise_out(void *arg)
 {
 	struct mac_noise *n = arg;
+	uint64_t lost = 0;
+	unsigned waited = 0;
 	uint8_t frame[FRAME_MAX];
 	struct mac_if_state state;
 
@@ -38,6 +63,8 @@ static void *noise_out(void *arg)
 		struct seg seg = {.ptr = frame};
 		const struct mac_send send = {.segs = &seg, .nsegs = 1};
 
+		while (!stopped(n) && ahead(n, &lost, &waited))
+			continue;
 		if (i % BURST == 0)
 			pause_us(100);
 		mac_if_state(interface(n), &state);
@@ -66,8 +93,10 @@ static void *noise_in(void *arg)
 		len = mac_rig_frame(frame, state.mac, far_end, 46 + i * 61 % 1454, i);
 		if (board_model_send(m, NULL, frame, len, false) == MODEL_RX_OK)
 			__atomic_add_fetch(&n->received, 1, __ATOMIC_RELEASE);
-		while (board_model_take(m, &out, 0))
+		while (board_model_take(m, &out, 0)) {
 			free(out.data);
+			__atomic_add_fetch(&n->taken, 1, __ATOMIC_RELEASE);
+		}
 		if (i % 64 == 0)
 			mac_rig_flush(n->rig);
 	}

@@ -13,9 +13,9 @@
 
 struct mac_noise {
 	struct mac_rig *rig;
-	struct mac_if *ifp; /* atomic */
-	bool stop;	    /* atomic */
-	uint64_t sent, received;
+	struct mac_if *ifp;		/* atomic */
+	bool stop;			/* atomic */
+	uint64_t sent, received, taken; /* atomic; taken: came out of the device */
 	bool model;
 	pthread_t out, in;
 };

@@ -94,8 +94,9 @@ static void trouble_link(struct trouble *t, bool up)
 
 static void *trouble_run(void *arg)
 {
-	const struct timespec nap = {.tv_nsec = 50000};
 	struct trouble *t = arg;
+	/* A configuration that changes faster than it can be read is no device's. */
+	const struct timespec nap = {.tv_nsec = t->link ? 2000000 : 50000};
 	struct mac_if_state state;
 	unsigned n = 0;
 

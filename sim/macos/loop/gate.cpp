@@ -16,8 +16,9 @@
 #include "sim/macos/loop/gate.h"
 #include "sim/macos/loop/loop.h"
 
-#define SLICES 20u
-#define TURNS  100u
+#define SLICES	  20u
+#define TURNS	  100u
+#define HUNGRY_NS 10000000u /* who has waited so long goes before those that come now */
 
 struct sim_gate_sleeper {
 	struct sim_gate_sleeper *next;
@@ -121,13 +122,17 @@ static void wait_for(struct sim_gate *gate, const char *what)
 	unsigned slices = sim_cpu()->gate ? SLICES : 2 * SLICES;
 
 	__atomic_add_fetch(&gate->waiting, 1, __ATOMIC_RELAXED);
-	for (unsigned i = 0; i < slices; i++) {
-		struct timespec until = in_ns(slice);
+	for (unsigned i = 0; i <= slices; i++) {
+		struct timespec until = in_ns(i ? slice : HUNGRY_NS);
 
 		if (pthread_mutex_clocklock(&gate->lock, CLOCK_MONOTONIC, &until) == 0) {
+			if (i)
+				__atomic_sub_fetch(&gate->hungry, 1, __ATOMIC_RELAXED);
 			__atomic_sub_fetch(&gate->waiting, 1, __ATOMIC_RELAXED);
 			return;
 		}
+		if (!i)
+			__atomic_add_fetch(&gate->hungry, 1, __ATOMIC_RELAXED);
 	}
 	sim_violation("deadlock: %s in '%s' (holding %s) waits for the gate of %s, held by '%s'",
 		      what, sim_cpu()->name, sim_cpu()->gate ? sim_cpu()->gate : "no gate",
@@ -136,7 +141,8 @@ static void wait_for(struct sim_gate *gate, const char *what)
 
 /*
  * Who had it last and wants it again at once lets those go first who wait: a plain mutex would be
- * the same busy thread's for ever, as it is awake and they are not.
+ * the same busy thread's for ever, as it is awake and they are not. And everybody lets those go
+ * first who have waited for long, or two busy threads would have it in turns.
  */
 static void let_others(const struct sim_gate *gate)
 {
@@ -144,7 +150,8 @@ static void let_others(const struct sim_gate *gate)
 
 	for (unsigned i = 0; i < TURNS; i++) {
 		if (!__atomic_load_n(&gate->waiting, __ATOMIC_RELAXED) ||
-		    __atomic_load_n(&gate->last, __ATOMIC_RELAXED) != sim_cpu())
+		    (!__atomic_load_n(&gate->hungry, __ATOMIC_RELAXED) &&
+		     __atomic_load_n(&gate->last, __ATOMIC_RELAXED) != sim_cpu()))
 			return;
 		nanosleep(&nap, nullptr);
 	}

@@ -21,6 +21,7 @@ struct sim_gate {
 	const char *outer;	/* what the owner held before */
 	struct sim_cpu *last;	/* who had it last, or has it */
 	unsigned waiting;	/* threads that wait for it */
+	unsigned hungry;	/* of those, threads that have waited for long */
 	struct sim_cpu *thread; /* the loop's; 0 before it runs and after it has ended */
 	bool dead;		/* the loop has been freed */
 	unsigned refs;
