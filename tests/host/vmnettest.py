@@ -24,6 +24,7 @@ import random
 import shutil
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import tempfile
@@ -413,6 +414,18 @@ def stage_outer():
     os.execve(unshare, [unshare, *how, sys.executable, "-B", *sys.argv], env)
 
 
+def tun_for_all():
+    """Some systems keep /dev/net/tun for root. For what is no part of the test (stand-in machines),
+    there is one for everybody in our own namespace; where not even root makes devices, no."""
+    if os.stat("/dev/net/tun").st_mode & 0o006 == 0o006:
+        return
+    mount = subprocess.run([tool("mount"), "-t", "tmpfs", "-o", "mode=755", "tun", "/dev/net"],
+                           check=False)
+    if mount.returncode == 0:
+        os.mknod("/dev/net/tun", stat.S_IFCHR | 0o666, os.makedev(10, 200))
+        os.chmod("/dev/net/tun", 0o666)
+
+
 def stage_init():
     """Process 1: the outside's addresses, the tests, orphans."""
     ip = tool("ip")
@@ -428,6 +441,8 @@ def stage_init():
         os.environ[STAGE] = "run"
         uid = os.environ.get("VMNETTEST_UID", "root")
         if uid != "root":
+            if os.path.exists("/dev/net/tun"):
+                tun_for_all()
             os.setgroups([])
             os.setresgid(int(uid), int(uid), int(uid))
             os.setresuid(int(uid), int(uid), int(uid))
