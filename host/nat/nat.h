@@ -2,12 +2,13 @@
 /*
  * What the files of the NAT worker share: its configuration, counters, and a packet once parsed.
  *
- * The way of a frame. Members to the outside: port.c reads a batch from the daemon; filter.c checks
- * each frame, changes what must be changed, and learns who sent it (neigh.c); frag.c puts fragments
- * together. TCP connections that members open to the outside are relayed by tcp.c, both ways; of
- * all else merge.c joins the segments of one flow, and slirp.c gives the result to libslirp. Back:
- * libslirp's packets come to out.c, which undoes what filter.c did, finds the member's address, has
- * split.c cut what is larger than the network's MTU, and appends the frames to port.c's backlog.
+ * The way of a frame. Members to the outside: frames are taken from the daemon's lane (host/lane/),
+ * a batch at a time, and used where they lie; filter.c checks each frame, changes what must be
+ * changed, and learns who sent it (neigh.c); frag.c puts fragments together. TCP connections that
+ * members open to the outside are relayed by tcp.c, both ways; of all else merge.c joins the
+ * segments of one flow, and slirp.c gives the result to libslirp. Back: libslirp's packets come to
+ * out.c, which undoes what filter.c did, finds the member's address, has split.c cut what is larger
+ * than the network's MTU, and puts the frames into the lane to the daemon.
  *
  * All memory is taken at start. Addresses of IPv4 are host-order integers, as in netdef.h.
  */

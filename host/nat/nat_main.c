@@ -2,8 +2,8 @@
 /*
  * The NAT worker's process: take the configuration, start libslirp, give up power, serve.
  *
- * It never outlives the daemon: it gets SIGKILL with it, and ends by itself when one of its two
- * sockets does. Everything that needs a file is done before sandbox_enter().
+ * It never outlives the daemon: it gets SIGKILL with it, and ends by itself when its control socket
+ * does. Everything that needs a file is done before sandbox_enter().
  */
 #include "host/netd/uplink_wire.h"
 
@@ -27,6 +27,7 @@
 
 struct process {
 	struct worker worker;
+	struct lane from_daemon, to_daemon;
 	struct forwards forwards;
 	struct pollfd fds[FDS_MAX + TCP_FLOWS + RELAY_FDS + 2];
 };
@@ -80,18 +81,17 @@ static bool serve_control(struct process *p)
 static bool turn(struct process *p)
 {
 	struct worker *w = &p->worker;
-	bool hold = port_backlog(&w->port) > PORT_HIGH;
+	bool hold = lane_wait(w->to_daemon, WORKER_HIGH);
 	unsigned n = 2;
-	int timeout = 1000, got;
+	int timeout = lane_sleep(w->from_daemon) ? 1000 : 0, got;
 
-	p->fds[0] = (struct pollfd){.fd = NAT_FD_FRAMES, .events = POLLIN};
-	if (port_backlog(&w->port))
-		p->fds[0].events |= POLLOUT;
+	p->fds[0] = (struct pollfd){.fd = NAT_FD_BELL, .events = POLLIN};
 	p->fds[1] = (struct pollfd){.fd = NAT_FD_CONTROL, .events = POLLIN};
 	tcp_fill(&w->tcp, p->fds, &n, &timeout, hold);
 	relay_fill(&w->relay, p->fds, &n);
 	slirp_nat_fill(w->slirp, p->fds, &n, &timeout, hold);
 	got = poll(p->fds, n, timeout);
+	lane_wake(w->from_daemon);
 	if (got < 0 && errno != EINTR)
 		return false;
 	worker_tick(w);
@@ -102,11 +102,21 @@ static bool turn(struct process *p)
 	relay_poll(&w->relay, p->fds, w->filter.now);
 	if (w->kick)
 		worker_end(w);
-	if (p->fds[0].revents && !worker_read(w))
+	if (p->fds[0].revents)
+		lane_heard(NAT_FD_BELL);
+	if (!worker_read(w))
 		return false;
-	if (!port_flush(&w->port))
-		return false;
+	lane_tell(w->to_daemon);
 	return !p->fds[1].revents || serve_control(p);
+}
+
+static bool open_lanes(struct process *p)
+{
+	bool ok = lane_map(&p->from_daemon, NAT_FD_LANES, NAT_LANE_OUT, NAT_FD_DAEMON) &&
+		  lane_map(&p->to_daemon, NAT_FD_LANES, NAT_LANE_IN, NAT_FD_DAEMON);
+
+	close(NAT_FD_LANES);
+	return ok;
 }
 
 static unsigned raise_fds(void)
@@ -142,15 +152,18 @@ int nat_main(int argc, char **argv)
 	(void)argv;
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGINT, SIG_IGN);
-	if (fcntl(NAT_FD_FRAMES, F_GETFD) < 0 || fcntl(NAT_FD_CONTROL, F_GETFD) < 0)
+	if (fcntl(NAT_FD_LANES, F_GETFD) < 0 || fcntl(NAT_FD_CONTROL, F_GETFD) < 0)
 		return fail(2, "this program is started by the vmnet daemon");
 	sandbox_first();
 	fds = raise_fds();
 	if (!take_config(&config, err, sizeof(err)))
 		return fail(2, err);
 	p = calloc(1, sizeof(*p));
-	if (!p || !worker_open(&p->worker, &config, NAT_FD_FRAMES, fds, err, sizeof(err)))
-		return fail(1, p ? err : "out of memory");
+	if (!p || !open_lanes(p))
+		return fail(1, "out of memory");
+	if (!worker_open(&p->worker, &config, &p->from_daemon, &p->to_daemon, fds, err,
+			 sizeof(err)))
+		return fail(1, err);
 	p->forwards = (struct forwards){.slirp = p->worker.slirp, .relay = &p->worker.relay};
 	warnings[0] = slirp_nat_warning();
 	warnings[1] = NULL;

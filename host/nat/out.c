@@ -16,12 +16,12 @@
 
 static uint8_t *room(void *ctx, uint32_t len)
 {
-	return port_room(ctx, len);
+	return lane_room(ctx, len);
 }
 
 void out_init(struct out *o)
 {
-	o->split = (struct split){.room = room, .ctx = o->port, .mtu = o->config->mtu};
+	o->split = (struct split){.room = room, .ctx = o->lane, .mtu = o->config->mtu};
 	if (o->config->no_split)
 		o->split.mtu = UINT32_MAX;
 	memset(o->waiting, 0, sizeof(o->waiting));
@@ -106,7 +106,7 @@ static void answer_ns(struct out *o, const uint8_t *frame)
 static void ask4(struct out *o, const uint8_t *address)
 {
 	static const uint8_t all[6] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, none[6];
-	uint8_t gateway[4], *frame = port_room(o->port, NAT_ETH + ARP_LEN);
+	uint8_t gateway[4], *frame = lane_room(o->lane, NAT_ETH + ARP_LEN);
 
 	if (!frame)
 		return;
@@ -116,7 +116,7 @@ static void ask4(struct out *o, const uint8_t *address)
 
 static void ask6(struct out *o, const uint8_t *address)
 {
-	uint8_t *frame = port_room(o->port, NAT_ETH + NAT_IP6 + ND_LEN), *icmp;
+	uint8_t *frame = lane_room(o->lane, NAT_ETH + NAT_IP6 + ND_LEN), *icmp;
 	uint8_t group[16] = {0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0xff};
 
 	if (!frame)

@@ -12,7 +12,7 @@
 #define NAT_OUT_H
 
 #include "host/nat/filter.h"
-#include "host/nat/port.h"
+#include "host/lane/lane.h"
 #include "host/nat/split.h"
 
 #define OUT_WAITING  64u
@@ -24,7 +24,7 @@ struct out {
 	const struct nat_config *config;
 	struct nat_stats *stats;
 	struct filter *filter;
-	struct port *port;
+	struct lane *lane; /* to the daemon */
 	struct split split;
 	/* A frame for libslirp itself. */
 	void (*answer)(void *ctx, const uint8_t *frame, uint32_t len);

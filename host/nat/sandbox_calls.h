@@ -9,12 +9,12 @@
 #error "define CALL and CALL_IF first"
 #endif
 
-CALL(read, "frames from the daemon")
-CALL(write, "messages of libslirp's, on stderr")
+CALL(read, "the bell that the daemon rings")
+CALL(write, "the daemon's bell; messages of libslirp's, on stderr")
 CALL(writev, "the same, from the C library")
 CALL(recvfrom, "the host's sockets; control messages")
 CALL(recvmsg, "errors of UDP sockets")
-CALL(sendto, "the host's sockets; frames and answers to the daemon")
+CALL(sendto, "the host's sockets; answers to the daemon")
 CALL(sendmsg, "the same")
 CALL(poll, "waiting")
 CALL(ppoll, "the same, where there is no poll")

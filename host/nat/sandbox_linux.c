@@ -2,7 +2,7 @@
 /*
  * Power is given up in stages, each of which still needs some of what the next one takes:
  *
- *   descriptors   all but 0-4 are closed; the process dies with the daemon
+ *   descriptors   all but 0-6 are closed; the process dies with the daemon
  *   limits        no core file, no processes, bounded memory
  *   namespaces    mounts, IPC and host name of its own, in a user namespace of its own unless it is
  *                 root; not the network's, which is what it is for. No PID namespace: every call
@@ -54,7 +54,7 @@
 void sandbox_first(void)
 {
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	close_range(5, ~0u, 0);
+	close_range(7, ~0u, 0);
 }
 
 static bool limit(int what, rlim_t most)

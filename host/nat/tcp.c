@@ -330,6 +330,9 @@ void tcp_end(struct tcp *t)
 
 void tcp_fill(struct tcp *t, struct pollfd *fds, unsigned *n, int *timeout_ms, bool hold)
 {
+	/* What had no room may have it now. */
+	if (t->ndirty && !hold)
+		*timeout_ms = 0;
 	for (unsigned i = 0; i < t->nactive; i++) {
 		struct tcp_flow *f = &t->flow[t->active[i]];
 		short events = 0;

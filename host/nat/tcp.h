@@ -31,9 +31,9 @@
 #include <poll.h>
 #include <sys/uio.h>
 
+#include "host/lane/lane.h"
 #include "host/nat/flow.h"
 #include "host/nat/nat.h"
-#include "host/nat/port.h"
 
 #define TCP_FLOWS   128u
 #define TCP_RING    (1u << 20) /* a power of two; also the window */
@@ -92,7 +92,7 @@ struct tcp_flow {
 struct tcp {
 	const struct nat_config *config;
 	struct nat_stats *stats;
-	struct port *port;
+	struct lane *lane; /* to the daemon */
 	int64_t now, ticked;
 	struct tcp_flow *flow;
 	uint8_t *memory;
@@ -101,7 +101,6 @@ struct tcp {
 	uint16_t active[TCP_FLOWS], dirty[TCP_FLOWS];
 	unsigned nactive, ndirty;
 	uint32_t seed;
-	uint32_t flushed; /* the port's backlog when it was last asked to write */
 	bool off;
 	/* Payload of this batch for one flow's socket. */
 	struct tcp_flow *gather;

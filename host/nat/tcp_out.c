@@ -96,7 +96,7 @@ static bool send_segment(struct tcp *t, struct tcp_flow *f, uint8_t flags, uint3
 	if (f->sack && pieces && !n && !(flags & NAT_SYN))
 		opts = 4 + pieces * 8;
 	head = NAT_TCP + opts;
-	frame = port_room(t->port, NAT_ETH + ip_len(f) + head + n);
+	frame = lane_room(t->lane, NAT_ETH + ip_len(f) + head + n);
 	if (!frame)
 		return false;
 	put_headers(t, f, frame, head + n);
@@ -197,7 +197,6 @@ void tcp_push(struct tcp *t, struct tcp_flow *f)
 	uint32_t window = f->snd_wnd < f->cwnd ? f->snd_wnd : f->cwnd;
 
 	f->stalled = false;
-	t->flushed = port_backlog(t->port);
 	if (!f->synced)
 		return;
 	for (;;) {
@@ -231,10 +230,8 @@ void tcp_push(struct tcp *t, struct tcp_flow *f)
 			f->snd_max = f->snd_nxt;
 		arm(t, f);
 		/* Let the daemon begin while the rest is being made. */
-		if (port_backlog(t->port) - t->flushed >= EARLY) {
-			port_flush(t->port);
-			t->flushed = port_backlog(t->port);
-		}
+		if (lane_untold(t->lane) >= EARLY)
+			lane_tell(t->lane);
 	}
 }
 

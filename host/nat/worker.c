@@ -37,8 +37,8 @@ static void to_slirp(void *ctx, uint8_t *frame, uint32_t len)
 	slirp_nat_input(w->slirp, frame, len);
 }
 
-bool worker_open(struct worker *w, const struct nat_config *config, int frames_fd, unsigned fds_max,
-		 char *err, size_t err_len)
+bool worker_open(struct worker *w, const struct nat_config *config, struct lane *from_daemon,
+		 struct lane *to_daemon, unsigned fds_max, char *err, size_t err_len)
 {
 	struct slirp_nat_params params = {
 		.config = &w->config,
@@ -50,6 +50,8 @@ bool worker_open(struct worker *w, const struct nat_config *config, int frames_f
 
 	memset(w, 0, sizeof(*w));
 	w->config = *config;
+	w->from_daemon = from_daemon;
+	w->to_daemon = to_daemon;
 	w->fds_max = fds_max;
 	w->filter.config = &w->config;
 	w->filter.mss4 = slirp_nat_mss(config, false);
@@ -63,7 +65,7 @@ bool worker_open(struct worker *w, const struct nat_config *config, int frames_f
 	w->out.config = &w->config;
 	w->out.stats = &w->stats;
 	w->out.filter = &w->filter;
-	w->out.port = &w->port;
+	w->out.lane = to_daemon;
 	w->out.answer = answer;
 	w->out.ctx = w;
 	if (config->no_split) {
@@ -73,11 +75,10 @@ bool worker_open(struct worker *w, const struct nat_config *config, int frames_f
 	}
 	w->tcp.config = &w->config;
 	w->tcp.stats = &w->stats;
-	w->tcp.port = &w->port;
+	w->tcp.lane = to_daemon;
 	w->tcp.now = w->filter.now;
 	w->tcp.off = config->no_merge || config->no_split;
-	if (!port_open(&w->port, frames_fd) || !frag_open(&w->frag) || !merge_open(&w->merge) ||
-	    !tcp_open(&w->tcp)) {
+	if (!frag_open(&w->frag) || !merge_open(&w->merge) || !tcp_open(&w->tcp)) {
 		snprintf(err, err_len, "out of memory");
 		worker_close(w);
 		return false;
@@ -107,7 +108,6 @@ void worker_close(struct worker *w)
 	tcp_close(&w->tcp);
 	merge_close(&w->merge);
 	frag_close(&w->frag);
-	port_close(&w->port);
 }
 
 void worker_frame(struct worker *w, uint8_t *frame, uint32_t len)
@@ -136,7 +136,7 @@ void worker_frame(struct worker *w, uint8_t *frame, uint32_t len)
 	if (!whole)
 		return;
 	/* One that was put together is in memory that is not ours to keep. */
-	stays = p.frame >= w->port.in && p.frame < w->port.in + PORT_IN;
+	stays = lane_holds(w->from_daemon, p.frame);
 	if (syn.ours && tcp_input(&w->tcp, &p, &syn)) {
 		if (!stays)
 			tcp_end(&w->tcp);
@@ -163,22 +163,20 @@ void worker_end(struct worker *w)
 bool worker_read(struct worker *w)
 {
 	for (unsigned i = 0; i < WORKER_BATCHES; i++) {
+		uint32_t len, all = 0;
 		uint8_t *frame;
-		uint32_t len;
-		bool broken;
-		int got = port_read(&w->port);
 
-		if (got < 0)
-			return false;
-		if (!got)
-			break;
-		while ((frame = port_next(&w->port, &len, &broken)))
+		while (all < WORKER_BATCH && (frame = lane_next(w->from_daemon, &len))) {
 			worker_frame(w, frame, len);
-		if (broken)
+			all += len;
+		}
+		if (w->from_daemon->broken)
 			return false;
+		if (!all)
+			break;
 		worker_end(w);
-		if (!port_flush(&w->port))
-			return false;
+		lane_release(w->from_daemon);
+		lane_tell(w->to_daemon);
 	}
 	return true;
 }

@@ -14,9 +14,8 @@
 #include "host/netd/bucket.h"
 #include "host/netd/link.h"
 
-#define LINK_READ_MAX                                                                              \
-	(256u << 10)		    /* bytes read in one go: what one member gets before the next  \
-				     */
+/* Bytes read in one go: what one member gets before the next; more would not stay in the caches. */
+#define LINK_READ_MAX  (128u << 10)
 #define LINK_BATCH     256u	    /* frames given to the switch in one go */
 #define LINK_DRAIN_MAX (256u << 10) /* bytes of backlog written in one go */
 #define LINK_SOCKBUF   (1 << 20)

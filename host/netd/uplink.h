@@ -3,8 +3,8 @@
  * The uplink `nat-slirp`: a worker process for each network that has one (G-10).
  *
  * The worker (host/nat/, the same program started again as `vmnet-nat`) holds libslirp and is
- * jailed. Two socket pairs join it to the daemon: frames over a stream, as a member's; and commands
- * over SOCK_SEQPACKET, one JSON object each (configuration first, then forwards). A worker that
+ * jailed. Two lanes (host/lane/lane.h) carry frames to it and back; commands go over a socket pair,
+ * SOCK_SEQPACKET, one JSON object each (configuration first, then forwards). A worker that
  * dies, for whatever reason, is started again within a second, with back-off after several times,
  * and given its forwards again; only its network notices.
  */

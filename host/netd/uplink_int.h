@@ -1,25 +1,23 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Shared by the three files of the NAT uplink: uplink_nat.c (life and control), uplink_frames.c
- * (the stream of frames), uplink_ops.c (forwards that are open or asked for).
+ * (frames), uplink_ops.c (forwards that are open or asked for).
  */
 #ifndef NETD_UPLINK_INT_H
 #define NETD_UPLINK_INT_H
 
-#include <sys/uio.h>
-
+#include "host/lane/lane.h"
 #include "host/netd/uplink.h"
 
-#define UPLINK_IN      (256u << 10)
-#define UPLINK_BACKLOG (4u << 20)
-#define UPLINK_RUNS    64u
-#define UPLINK_BATCH   512u
+#define UPLINK_IN    (256u << 10)
+#define UPLINK_BATCH 256u
 
 struct life {
 	struct uplink *u;
 	uv_process_t process;
-	uv_poll_t frames, control;
-	int frames_fd, control_fd;
+	uv_poll_t bell, control;
+	int bell_fd, worker_fd, control_fd; /* our bell, the worker's, commands */
+	struct lane in, out;
 	unsigned handles; /* not closed yet */
 	bool ended, exited;
 	uint64_t born;
@@ -55,25 +53,17 @@ struct uplink {
 	struct uplink_open *open;
 	uint64_t last_id;
 
-	uint8_t *in, *out;
-	uint32_t in_len, out_at, out_len;
-	struct iovec run[UPLINK_RUNS];
-	unsigned runs;
+	uint8_t *in; /* UPLINK_IN bytes: frames of one batch */
 	uint64_t rx_frames, rx_bytes, tx_frames, tx_bytes, tx_dropped;
 };
 
 /* uplink_nat.c */
 void uplink_put(struct uplink *u);
 void uplink_lost(struct uplink *u, const char *why);
-void uplink_watch(struct uplink *u, bool writable);
 
 /* uplink_frames.c */
-bool uplink_frames_open(struct uplink *u);
-void uplink_frames_close(struct uplink *u);
-void uplink_frames_reset(struct uplink *u);
-/* False: nothing more now. */
+/* One batch, if there is a life. False: nothing more now. */
 bool uplink_frames_read(struct uplink *u);
-void uplink_frames_write(struct uplink *u);
 
 /* uplink_ops.c */
 void uplink_op_new(struct uplink *u, bool add, const struct netdef_forward *f,

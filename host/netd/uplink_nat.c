@@ -2,9 +2,10 @@
 /*
  * The daemon's end of the NAT worker: its life, its frames, its forwards.
  *
- * Theory of operation. One worker at a time; all that belongs to it (process, two sockets, their
- * watchers) is a `life`, which is thrown away as a whole when any part of it fails. The next one
- * begins when the process has really gone, since until then it holds the forwarded ports.
+ * Theory of operation. One worker at a time; all that belongs to it (process, lanes, bells, control
+ * socket, their watchers) is a `life`, which is thrown away as a whole when any part of it fails.
+ * The next one begins when the process has really gone, since until then it holds the forwarded
+ * ports.
  *
  * Forwards: those that are open are in a list and are given to every new worker. What was asked and
  * not answered yet is in a queue in order; it is sent again to the next worker if this one dies,
@@ -13,7 +14,6 @@
 #include "host/netd/uplink.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -41,6 +41,8 @@ static void life_closed(uv_handle_t *h)
 
 	if (--l->handles)
 		return;
+	lane_unmap(&l->in);
+	lane_unmap(&l->out);
 	if (l->u)
 		uplink_put(l->u);
 	free(l);
@@ -68,7 +70,7 @@ static void schedule(struct uplink *u)
 	uv_timer_start(&u->restart, restart_due, wait, 0);
 }
 
-/* The sockets go at once, the process is waited for. */
+/* What joins us to it goes at once, the process is waited for. */
 static void life_end(struct life *l, const char *why)
 {
 	struct uplink *u = l->u;
@@ -76,13 +78,13 @@ static void life_end(struct life *l, const char *why)
 	if (l->ended)
 		return;
 	l->ended = true;
-	uv_close((uv_handle_t *)&l->frames, life_closed);
+	uv_close((uv_handle_t *)&l->bell, life_closed);
 	uv_close((uv_handle_t *)&l->control, life_closed);
-	close(l->frames_fd);
+	close(l->bell_fd);
+	close(l->worker_fd);
 	close(l->control_fd);
 	if (!l->exited)
 		uv_process_kill(&l->process, SIGKILL);
-	uplink_frames_reset(u);
 	u->ready = false;
 	if (!u->closing && u->params.event)
 		u->params.event(u->params.ctx, why);
@@ -218,29 +220,24 @@ static void ask_stats(uv_timer_t *t)
 		send_control(u, json_pack("{s:s, s:i}", "op", "stats", "id", 0));
 }
 
-/* ---- frames ---- */
+/* ---- the bell ---- */
 
-static void frames_event(uv_poll_t *poll, int status, int events)
+static void bell_event(uv_poll_t *poll, int status, int events)
 {
 	struct life *l = poll->data;
-	struct uplink *u = l->u;
 
+	(void)events;
+	lane_heard(l->bell_fd);
 	if (status < 0) {
-		life_end(l, "the NAT worker has closed its socket");
+		life_end(l, "the NAT worker cannot be listened to");
 		return;
 	}
-	if (events & UV_WRITABLE)
-		uplink_frames_write(u);
-	for (unsigned i = 0; (events & UV_READABLE) && i < READS_MAX && !l->ended; i++)
-		if (!uplink_frames_read(u))
-			break;
-}
-
-void uplink_watch(struct uplink *u, bool writable)
-{
-	if (u->life && !u->life->ended)
-		uv_poll_start(&u->life->frames, UV_READABLE | (writable ? UV_WRITABLE : 0),
-			      frames_event);
+	for (unsigned i = 0; i < READS_MAX && !l->ended; i++)
+		if (!uplink_frames_read(l->u) && lane_sleep(&l->in))
+			return;
+	/* More than a turn's worth: others first. */
+	if (!l->ended)
+		lane_ring(l->bell_fd);
 }
 
 /* ---- start ---- */
@@ -305,26 +302,27 @@ static json_t *config_message(const struct uplink *u)
 	return o;
 }
 
-static bool spawn(struct uplink *u, struct life *l, const int theirs[2])
+static bool spawn(struct uplink *u, struct life *l, const int theirs[NAT_FD_COUNT])
 {
 	char name[] = "vmnet-nat";
 	char *args[] = {name, NULL};
-	uv_stdio_container_t stdio[5] = {
+	uv_stdio_container_t stdio[NAT_FD_COUNT] = {
 		{.flags = UV_IGNORE},
 		{.flags = UV_INHERIT_FD, .data.fd = 2},
 		{.flags = UV_INHERIT_FD, .data.fd = 2},
-		{.flags = UV_INHERIT_FD, .data.fd = theirs[0]},
-		{.flags = UV_INHERIT_FD, .data.fd = theirs[1]},
 	};
 	uv_process_options_t options = {
 		.exit_cb = exited,
 		.file = u->params.program ? u->params.program : "/proc/self/exe",
 		.args = args,
 		.stdio = stdio,
-		.stdio_count = 5,
+		.stdio_count = NAT_FD_COUNT,
 	};
-	int rc = uv_spawn(u->params.loop, &l->process, &options);
+	int rc;
 
+	for (unsigned i = NAT_FD_LANES; i < NAT_FD_COUNT; i++)
+		stdio[i] = (uv_stdio_container_t){.flags = UV_INHERIT_FD, .data.fd = theirs[i]};
+	rc = uv_spawn(u->params.loop, &l->process, &options);
 	l->process.data = l;
 	u->spawn_error = rc;
 	return !rc;
@@ -334,55 +332,73 @@ static void free_life(uv_handle_t *h)
 {
 	struct life *l = h->data;
 
+	lane_unmap(&l->in);
+	lane_unmap(&l->out);
 	uplink_put(l->u);
 	free(l);
 }
 
+static void close_all(int fds[], unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		if (fds[i] >= 0)
+			close(fds[i]);
+}
+
+/* What the worker will have, in `theirs`, and the daemon's own end of the control socket. */
+static bool join(struct life *l, int theirs[NAT_FD_COUNT])
+{
+	int control[2];
+
+	theirs[NAT_FD_LANES] = lane_memory(2);
+	theirs[NAT_FD_BELL] = l->worker_fd = lane_bell();
+	theirs[NAT_FD_DAEMON] = l->bell_fd = lane_bell();
+	if (theirs[NAT_FD_LANES] < 0 || l->worker_fd < 0 || l->bell_fd < 0 ||
+	    !lane_map(&l->out, theirs[NAT_FD_LANES], NAT_LANE_OUT, l->worker_fd) ||
+	    !lane_map(&l->in, theirs[NAT_FD_LANES], NAT_LANE_IN, l->worker_fd) ||
+	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, control))
+		return false;
+	l->control_fd = control[0];
+	theirs[NAT_FD_CONTROL] = control[1];
+	return true;
+}
+
 static bool begin(struct uplink *u)
 {
-	int frames[2], control[2], theirs[2], size = 1 << 20;
+	int theirs[NAT_FD_COUNT] = {-1, -1, -1, -1, -1, -1, -1};
 	struct life *l = calloc(1, sizeof(*l));
 
 	if (!l)
 		return false;
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, frames) < 0) {
+	l->control_fd = -1;
+	if (!join(l, theirs)) {
 		u->spawn_error = -errno;
+		close_all(theirs, NAT_FD_COUNT);
+		lane_unmap(&l->in);
+		lane_unmap(&l->out);
 		free(l);
 		return false;
 	}
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, control) < 0) {
-		u->spawn_error = -errno;
-		close(frames[0]);
-		close(frames[1]);
-		free(l);
-		return false;
-	}
-	setsockopt(frames[0], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
-	fcntl(frames[0], F_SETFL, O_NONBLOCK);
-	theirs[0] = frames[1];
-	theirs[1] = control[1];
 	l->u = u;
 	l->born = uv_now(u->params.loop);
-	l->frames_fd = frames[0];
-	l->control_fd = control[0];
 	u->refs++;
 	if (!spawn(u, l, theirs)) {
-		for (unsigned i = 0; i < 2; i++) {
-			close(frames[i]);
-			close(control[i]);
-		}
+		close_all(theirs, NAT_FD_COUNT);
+		close(l->control_fd);
 		uv_close((uv_handle_t *)&l->process, free_life);
 		return false;
 	}
-	close(frames[1]);
-	close(control[1]);
+	close(theirs[NAT_FD_LANES]);
+	close(theirs[NAT_FD_CONTROL]);
 	l->handles = 3;
-	uv_poll_init(u->params.loop, &l->frames, l->frames_fd);
+	uv_poll_init(u->params.loop, &l->bell, l->bell_fd);
 	uv_poll_init(u->params.loop, &l->control, l->control_fd);
-	l->frames.data = l->control.data = l;
+	l->bell.data = l->control.data = l;
 	u->life = l;
 	uv_poll_start(&l->control, UV_READABLE, control_event);
-	uplink_watch(u, false);
+	uv_poll_start(&l->bell, UV_READABLE, bell_event);
+	if (!lane_sleep(&l->in))
+		lane_ring(l->bell_fd);
 	if (!send_control(u, config_message(u)))
 		life_end(l, "the NAT worker does not take its configuration");
 	return true;
@@ -405,7 +421,7 @@ struct uplink *uplink_open(const struct uplink_params *params, char err[NETDEF_E
 {
 	struct uplink *u = calloc(1, sizeof(*u));
 
-	if (!u || !uplink_frames_open(u)) {
+	if (!u || !(u->in = malloc(UPLINK_IN))) {
 		snprintf(err, NETDEF_ERR_MAX, "out of memory");
 		free(u);
 		return NULL;
@@ -432,7 +448,7 @@ void uplink_put(struct uplink *u)
 {
 	if (--u->refs)
 		return;
-	uplink_frames_close(u);
+	free(u->in);
 	json_decref(u->counted);
 	json_decref(u->warnings);
 	free(u);

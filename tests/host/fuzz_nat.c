@@ -57,7 +57,8 @@ static struct kept {
 	size_t len;
 	bool used;
 } kept[KEPT];
-static int listener[2], frames[2];
+static int listener[2];
+static struct lane from_daemon, to_daemon, daemon_in;
 
 void *fuzz_mmap(void *at, size_t len, int prot, int flags, int fd, off_t off)
 {
@@ -141,6 +142,16 @@ static int serve(int type)
 	return fd;
 }
 
+static void open_lanes(void)
+{
+	int memory = lane_memory(2);
+
+	if (!lane_map(&from_daemon, memory, 0, -1) || !lane_map(&to_daemon, memory, 1, -1) ||
+	    !lane_map(&daemon_in, memory, 1, -1))
+		abort();
+	close(memory);
+}
+
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
 	(void)argc;
@@ -150,6 +161,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	listener[0] = serve(SOCK_STREAM);
 	listener[1] = serve(SOCK_DGRAM);
 	worker = malloc(sizeof(*worker));
+	open_lanes();
 	return 0;
 }
 
@@ -176,12 +188,11 @@ static void host(void)
 /* What was sent to the member must make sense; then it is forgotten. */
 static void check_out(void)
 {
-	struct port *p = &worker->port;
+	const uint8_t *frame;
+	uint32_t len;
 
-	for (uint32_t at = p->out_at; at < p->out_len;) {
-		uint32_t len = nat_be32(p->out + at);
-		const uint8_t *frame = p->out + at + PORT_PREFIX;
-
+	lane_tell(&to_daemon);
+	while ((frame = lane_next(&daemon_in, &len))) {
 		if (len < NAT_ETH || len > worker->config.mtu + NAT_ETH)
 			abort();
 		if (memcmp(frame + 6, worker->config.gateway_mac, 6) != 0)
@@ -190,9 +201,10 @@ static void check_out(void)
 		if (nat_be16(frame + 12) == NAT_ETH_IPV6 && len > 54 && frame[20] == NAT_ICMPV6 &&
 		    (frame[54] == 133 || frame[54] == 134 || frame[54] == 137))
 			abort();
-		at += PORT_PREFIX + len;
 	}
-	p->out_at = p->out_len = 0;
+	if (daemon_in.broken)
+		abort();
+	lane_release(&daemon_in);
 }
 
 static void turn(void)
@@ -231,9 +243,7 @@ static bool open_worker(uint8_t options)
 	c.restricted = options & RESTRICTED;
 	c.dns = options & DNS ? 0x7f000035u : 0;
 	c.no_split = c.no_merge = false;
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, frames))
-		return false;
-	if (!worker_open(worker, &c, frames[0], FDS, err, sizeof(err)))
+	if (!worker_open(worker, &c, &from_daemon, &to_daemon, FDS, err, sizeof(err)))
 		return false;
 	worker->tcp.off = options & NO_RELAY;
 	forwards = (struct forwards){.slirp = worker->slirp, .relay = &worker->relay};
@@ -263,14 +273,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		return 0;
 	if (!open_worker(data[0]))
 		_exit(1);
-	in = worker->port.in;
+	in = from_daemon.data;
 	for (unsigned i = 0; i < FRAMES_MAX && len - o >= 2; i++) {
 		uint32_t word = nat_be16(data + o), n = word & 0xfff, doing = word >> 12;
 
 		o += 2;
 		if (n > len - o)
 			n = (uint32_t)(len - o);
-		/* In the port's own memory, as when it was read. */
+		/* In the lane's own memory, as a frame of the daemon's. */
 		memcpy(in + at, data + o, n);
 		if (doing & FIX_ADDRESS)
 			fix_address(in + at, n);
@@ -292,7 +302,5 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	turn();
 	turn();
 	worker_close(worker);
-	close(frames[0]);
-	close(frames[1]);
 	return 0;
 }

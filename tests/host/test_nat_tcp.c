@@ -30,9 +30,9 @@
 struct kit {
 	struct nat_config config;
 	struct nat_stats stats;
-	struct port port;
+	struct lane lane, daemon; /* what the worker writes, and we read */
 	struct tcp tcp;
-	int ends[2], listener, conn;
+	int listener, conn, patience;
 	uint16_t server, own;
 	uint32_t nxt, ack; /* what we send next, what we have */
 	uint32_t scale;
@@ -49,17 +49,19 @@ static void kit_open(struct kit *k)
 {
 	struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(LOOPBACK)};
 	socklen_t len = sizeof(a);
+	int memory;
 
 	memset(k, 0, sizeof(*k));
 	k->config = (struct nat_config){
 		.subnet = 0x0a000000, .netmask = 0xffffff00, .gateway = 0x0a000001, .mtu = 1500};
 	k->tcp.config = &k->config;
 	k->tcp.stats = &k->stats;
-	k->tcp.port = &k->port;
+	k->tcp.lane = &k->lane;
 	k->now = 1000;
 	k->tcp.now = k->now;
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, k->ends), 0);
-	assert_true(port_open(&k->port, k->ends[0]));
+	memory = lane_memory(1);
+	assert_true(lane_map(&k->lane, memory, 0, -1) && lane_map(&k->daemon, memory, 0, -1));
+	close(memory);
 	assert_true(tcp_open(&k->tcp));
 	k->listener = socket(AF_INET, SOCK_STREAM, 0);
 	assert_int_equal(bind(k->listener, (struct sockaddr *)&a, sizeof(a)), 0);
@@ -68,14 +70,14 @@ static void kit_open(struct kit *k)
 	k->server = ntohs(a.sin_port);
 	k->own = 40000;
 	k->conn = -1;
+	k->patience = 50;
 }
 
 static void kit_close(struct kit *k)
 {
 	tcp_close(&k->tcp);
-	port_close(&k->port);
-	close(k->ends[0]);
-	close(k->ends[1]);
+	lane_unmap(&k->lane);
+	lane_unmap(&k->daemon);
 	close(k->listener);
 	if (k->conn >= 0)
 		close(k->conn);
@@ -89,7 +91,7 @@ static void serve(struct kit *k)
 	int timeout = 100;
 
 	tcp_fill(&k->tcp, fds, &n, &timeout, false);
-	poll(fds, n, 50);
+	poll(fds, n, k->patience);
 	tcp_poll(&k->tcp, fds);
 }
 
@@ -148,11 +150,11 @@ static bool get(struct kit *k, struct answer *a)
 	uint32_t len, sum;
 
 	memset(a, 0, sizeof(*a));
-	if (!port_backlog(&k->port))
+	lane_release(&k->daemon);
+	lane_tell(&k->lane);
+	frame = lane_next(&k->daemon, &len);
+	if (!frame)
 		return false;
-	len = nat_be32(k->port.out + k->port.out_at);
-	frame = k->port.out + k->port.out_at + PORT_PREFIX;
-	k->port.out_at += PORT_PREFIX + len;
 	assert_in_range(len, HEAD, 1500 + NAT_ETH);
 	ip = frame + NAT_ETH;
 	a->tcp = ip + NAT_IP4;
@@ -493,6 +495,7 @@ static void test_hostile(void **state)
 	printf("NAT_TCP_SEED=%u\n", seed);
 	srandom(seed);
 	kit_open(&k);
+	k.patience = 1;
 	assert_int_equal(fcntl(k.listener, F_SETFL, O_NONBLOCK), 0);
 	for (int i = 0; i < 30000; i++) {
 		uint32_t r = (uint32_t)random();
