@@ -1,23 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "host/lane/lane.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdalign.h>
 #include <stdatomic.h>
 #include <string.h>
-#include <sys/eventfd.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
-#define LANE_HEAD (64u << 10) /* a whole number of pages, whatever their size */
-#define MASK	  (LANE_SIZE - 1)
+#define MASK (LANE_SIZE - 1)
 
 /* Each line of the cache has one writer. */
 struct lane_shared {
-	alignas(64) atomic_uint head;
-	atomic_uint waiting, from, to;
-	alignas(64) atomic_uint tail;
+	alignas(64) atomic_ullong head;
+	atomic_ullong from, to;
+	atomic_uint waiting;
+	alignas(64) atomic_ullong tail;
 	atomic_uint asleep;
 };
 
@@ -29,92 +24,14 @@ static uint32_t record(uint32_t len)
 	return LANE_PREFIX + ((len + 3u) & ~3u);
 }
 
-/* ---- memory ---- */
-
-static off_t place(unsigned which)
-{
-	return (off_t)which * (LANE_HEAD + LANE_SIZE);
-}
-
-int lane_memory(unsigned n)
-{
-	int fd = memfd_create("vmnet-lane", MFD_CLOEXEC | MFD_ALLOW_SEALING), error;
-
-	if (fd < 0)
-		return -1;
-	if (!ftruncate(fd, place(n)) &&
-	    !fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL))
-		return fd;
-	error = errno;
-	close(fd);
-	errno = error;
-	return -1;
-}
-
-bool lane_map(struct lane *l, int memory, unsigned which, int bell)
-{
-	const int rw = PROT_READ | PROT_WRITE;
-	uint8_t *base = mmap(NULL, LANE_HEAD + 2 * (size_t)LANE_SIZE, PROT_NONE,
-			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-
-	*l = (struct lane){.bell = bell};
-	if (base == MAP_FAILED)
-		return false;
-	l->shared = (void *)base;
-	l->data = base + LANE_HEAD;
-	if (mmap(base, LANE_HEAD + LANE_SIZE, rw, MAP_SHARED | MAP_FIXED, memory, place(which)) ==
-		    MAP_FAILED ||
-	    mmap(l->data + LANE_SIZE, LANE_SIZE, rw, MAP_SHARED | MAP_FIXED, memory,
-		 place(which) + LANE_HEAD) == MAP_FAILED) {
-		int error = errno;
-
-		lane_unmap(l);
-		errno = error;
-		return false;
-	}
-	return true;
-}
-
-void lane_unmap(struct lane *l)
-{
-	if (l->shared)
-		munmap(l->shared, LANE_HEAD + 2 * (size_t)LANE_SIZE);
-	l->shared = NULL;
-	l->data = NULL;
-}
-
-/* ---- bells ---- */
-
-int lane_bell(void)
-{
-	return eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-}
-
-void lane_ring(int bell)
-{
-	const uint64_t one = 1;
-
-	/* One that does not take it has been rung so often that it is heard in any case. */
-	if (write(bell, &one, sizeof(one)) < 0)
-		return;
-}
-
-void lane_heard(int bell)
-{
-	uint64_t count;
-
-	if (read(bell, &count, sizeof(count)) < 0)
-		return;
-}
-
 /* ---- the writer ---- */
 
 /* A reader that has not followed us yet is as good as there: it has read all that was. */
 static uint32_t used(const struct lane *l)
 {
-	uint32_t n = l->at - (l->other == l->from ? l->to : l->other);
+	uint64_t n = l->at - (l->other == l->from ? l->to : l->other);
 
-	return n > LANE_SIZE ? LANE_SIZE : n;
+	return n > LANE_SIZE ? LANE_SIZE : (uint32_t)n;
 }
 
 uint32_t lane_used(struct lane *l)
@@ -127,7 +44,7 @@ static void start_over(struct lane *l)
 {
 	l->from = l->at;
 	l->at += LANE_SIZE - (l->at & MASK);
-	l->to = l->at;
+	l->to = l->told = l->at; /* a record follows, so it will be told */
 	/* Before `head` says that there is something. */
 	atomic_store_explicit(&l->shared->from, l->from, memory_order_relaxed);
 	atomic_store_explicit(&l->shared->to, l->to, memory_order_relaxed);
@@ -195,7 +112,7 @@ static uint32_t look(struct lane *l)
 	}
 	if (l->other - l->at > LANE_SIZE || l->at % 4 || l->other % 4)
 		l->broken = true;
-	return l->broken ? 0 : l->other - l->at;
+	return l->broken ? 0 : (uint32_t)(l->other - l->at);
 }
 
 uint8_t *lane_next(struct lane *l, uint32_t *len)

@@ -2,12 +2,13 @@
 /*
  * A lane: frames one way, from one process to another, through memory that both have.
  *
- * Theory of operation. Positions count bytes, modulo 2^32, and never go back: the writer's `head`
- * is where the next record will lie, the reader's `tail` where the next one to be read does. Both
- * are in the shared memory for the other to see; each side goes by a copy of its own that nobody
- * else can change, and takes the other's for no more than a claim: what lies between the two must
- * fit into the lane. A record is four bytes of length and the frame, padded to four bytes. The data
- * is mapped twice, one mapping behind the other, so every record is in one piece.
+ * Theory of operation. Positions count bytes and never go back (64 bits: they do not wrap): the
+ * writer's `head` is where the next record will lie, the reader's `tail` where the next one to be
+ * read does. Both are in the shared memory for the other to see; each side goes by a copy of its
+ * own that nobody else can change, and takes the other's for no more than a claim: what lies
+ * between the two must fit into the lane. A record is four bytes of length and the frame, padded to
+ * four bytes. The data is mapped twice, one mapping behind the other, so every record is in one
+ * piece.
  *
  * An empty lane starts over at its beginning as soon as LANE_HOT bytes were used: the writer says
  * from which position to which both go on (`from`, `to`). So as long as the reader keeps up, no
@@ -29,6 +30,7 @@
 
 #define LANE_SIZE      (4u << 20) /* a power of two */
 #define LANE_HOT       (256u << 10)
+#define LANE_HEAD      (64u << 10) /* of the positions: whole pages, whatever their size */
 #define LANE_PREFIX    4u
 #define LANE_FRAME_MAX 69632u /* FRAME_STREAM_MAX: what a member's stream may carry */
 
@@ -37,13 +39,15 @@ struct lane_shared;
 struct lane {
 	struct lane_shared *shared;
 	uint8_t *data;	   /* LANE_SIZE bytes, and the same once more */
-	uint32_t at;	   /* our own position */
-	uint32_t told;	   /* as the other side knows it */
-	uint32_t other;	   /* its position, when we last looked */
+	uint64_t at;	   /* our own position */
+	uint64_t told;	   /* as the other side knows it */
+	uint64_t other;	   /* its position, when we last looked */
+	uint64_t from, to; /* the writer: where it last started over */
 	int bell;	   /* the other side's; not ours to close */
-	uint32_t from, to; /* the writer: where it last started over */
 	bool broken;	   /* it claims what cannot be; nothing is read any more */
 };
+
+/* ---- memory and bells: lane_linux.c ---- */
 
 /* Memory for n lanes, sealed. A descriptor, or -1 with errno. */
 int lane_memory(unsigned n);
@@ -70,7 +74,7 @@ bool lane_wait(struct lane *l, uint32_t most);
 /* Written and not told yet. */
 static inline uint32_t lane_untold(const struct lane *l)
 {
-	return l->at - l->told;
+	return (uint32_t)(l->at - l->told);
 }
 
 /* ---- the reader ---- */

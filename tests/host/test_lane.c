@@ -329,7 +329,8 @@ static void test_processes(void **state)
 static void test_hostile_writer(void **state)
 {
 	struct ends *e = *state;
-	uint32_t got = 0, broken = 0, *positions = (uint32_t *)(void *)e->w.shared;
+	uint64_t *positions = (uint64_t *)(void *)e->w.shared;
+	uint32_t got = 0, broken = 0;
 
 	for (unsigned i = 0; i < 300000; i++) {
 		const uint8_t *at;
@@ -337,10 +338,10 @@ static void test_hostile_writer(void **state)
 
 		switch (random32(&e->seed) % 8) {
 		case 0:
-			positions[random32(&e->seed) % 64] = random32(&e->seed) * 4;
+			positions[random32(&e->seed) % 32] = random32(&e->seed) * 4ull;
 			break;
 		case 1:
-			positions[random32(&e->seed) % 64] =
+			positions[random32(&e->seed) % 32] =
 				e->r.at + random32(&e->seed) % LANE_SIZE;
 			break;
 		case 2:
@@ -363,7 +364,7 @@ static void test_hostile_writer(void **state)
 		if (e->r.broken) {
 			assert_null(lane_next(&e->r, &len));
 			e->r.broken = false;
-			e->r.other = e->r.at = e->r.at & ~3u;
+			e->r.other = e->r.at = e->r.at & ~3ull;
 			broken++;
 		}
 	}
@@ -374,14 +375,15 @@ static void test_hostile_writer(void **state)
 static void test_hostile_reader(void **state)
 {
 	struct ends *e = *state;
-	uint32_t *positions = (uint32_t *)(void *)e->r.shared, refused = 0;
+	uint64_t *positions = (uint64_t *)(void *)e->r.shared;
+	uint32_t refused = 0;
 
 	for (unsigned i = 0; i < 300000; i++) {
 		uint32_t len = 1 + random32(&e->seed) % LANE_FRAME_MAX;
 		uint8_t *at;
 
 		if (random32(&e->seed) % 2)
-			positions[random32(&e->seed) % 64] =
+			positions[random32(&e->seed) % 32] =
 				random32(&e->seed) % 2 ? random32(&e->seed) : e->w.at;
 		at = lane_room(&e->w, len);
 		if (at) {
