@@ -5,11 +5,12 @@
  * Its frames come from its own address; but ARP, neighbour discovery and DHCP say in their payload
  * who has which address and who is the gateway, and other members believe them. So of a locked
  * member these are refused: ARP with another sender than the frame's, or with the gateway's
- * address; router advertisements, redirects, and neighbour advertisements that call it a router,
- * have the gateway's address or name another station; answers of a DHCP server.
+ * address; IP packets from the gateway's address; router advertisements and redirects; neighbour
+ * solicitations and advertisements that name another station, and advertisements that call it a
+ * router or have the gateway's address; answers of a DHCP server.
  *
- * Extension headers before ICMPv6 and fragments of these messages have no use; they are refused
- * too, as they could hide one.
+ * Extension headers that could hide one of these are refused with all that is behind them; what is
+ * left is a listener report's hop-by-hop header, and fragments of TCP, UDP and ESP.
  */
 #ifndef NETD_GUARD_H
 #define NETD_GUARD_H
