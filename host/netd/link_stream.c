@@ -25,7 +25,8 @@
 #define BUFFER	     (LINK_READ_MAX + FRAME_PREFIX + FRAME_STREAM_MAX)
 #define ROOM_MIN     (LINK_READ_MAX / 2)
 #define RESYNC_STEP  2048u
-#define RESYNC_BLIND (1u << 20) /* so much without the member's address: do without it */
+#define RESYNC_BLIND (1u << 20)	 /* so much, or so long, without the member's address: */
+#define RESYNC_NS    1000000000u /* do without it */
 
 struct stream {
 	struct link l;
@@ -33,7 +34,8 @@ struct stream {
 	uint32_t start, end; /* received and not used yet */
 	bool resync, by_mac;
 	uint8_t mac[6];
-	uint32_t wait; /* resync: so much must be there before it is worth another look */
+	uint32_t wait;	/* resync: so much must be there before it is worth another look */
+	uint64_t since; /* resync: the first look */
 
 	/* What was given to us since the last flush. */
 	unsigned niov, npieces;
@@ -243,6 +245,8 @@ static bool resync(struct stream *s)
 	uint32_t keep_from = s->end, at;
 	bool found = false;
 
+	if (!s->since)
+		s->since = uv_hrtime();
 	if (s->end - s->start < s->wait)
 		return false;
 	for (at = s->start; !found && at < s->end; at++) {
@@ -265,7 +269,7 @@ static bool resync(struct stream *s)
 	s->wait = s->wait < FRAME_PREFIX + FRAME_ETH ? 0 : s->wait + RESYNC_STEP;
 	if (s->wait && link_get32(s->buf + s->start) + FRAME_PREFIX < s->wait)
 		s->wait = link_get32(s->buf + s->start) + FRAME_PREFIX;
-	if (s->l.skipped > RESYNC_BLIND)
+	if (s->l.skipped > RESYNC_BLIND || uv_hrtime() - s->since > RESYNC_NS)
 		s->by_mac = false;
 	s->resync = !found;
 	return found;
