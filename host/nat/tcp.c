@@ -246,6 +246,16 @@ static int dial(const struct packet *p)
 	return fd;
 }
 
+/* Places that this member has. */
+static unsigned held(const struct tcp *t, const struct flow_key *key)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < t->nactive; i++)
+		n += !memcmp(t->flow[t->active[i]].key.member, key->member, sizeof(key->member));
+	return n;
+}
+
 static bool open_flow(struct tcp *t, const struct packet *p, const struct tcp_syn *syn,
 		      const struct flow_key *key)
 {
@@ -254,7 +264,9 @@ static bool open_flow(struct tcp *t, const struct packet *p, const struct tcp_sy
 	struct tcp_flow *f;
 	int fd;
 
-	if (t->free == TCP_NONE || getrandom(&iss, sizeof(iss), GRND_NONBLOCK) != sizeof(iss))
+	if (t->free == TCP_NONE || held(t, key) >= TCP_SHARE)
+		return false;
+	if (getrandom(&iss, sizeof(iss), GRND_NONBLOCK) != sizeof(iss))
 		return false;
 	fd = dial(p);
 	/* Whatever that was, libslirp meets it too and knows what to say. */

@@ -18,9 +18,9 @@
  * byte is sent again, with half as much under way.
  *
  * There are TCP_FLOWS places, taken at start; their pages cost nothing until used. When all are
- * taken, new connections go through libslirp as before, and so does all that is not this: forwards,
- * connections to the gateway, UDP, ping. A segment that belongs to none of our connections is
- * libslirp's to answer.
+ * taken, or all that one member may have, new connections go through libslirp as before, and so
+ * does all that is not this: forwards, connections to the gateway, UDP, ping. A segment that
+ * belongs to none of our connections is libslirp's to answer.
  *
  * What comes from a member is not trusted: its sequence numbers, windows and options can only spoil
  * its own connection. Timers have the grain of TCP_TICK_MS.
@@ -36,6 +36,7 @@
 #include "host/nat/nat.h"
 
 #define TCP_FLOWS   128u
+#define TCP_SHARE   96u	       /* one member's */
 #define TCP_RING    (1u << 20) /* a power of two; also the window */
 #define TCP_TICK_MS 100
 #define TCP_GATHER  128u

@@ -33,6 +33,7 @@ struct kit {
 	struct lane lane, daemon; /* what the worker writes, and we read */
 	struct tcp tcp;
 	int listener, conn, patience;
+	uint32_t member;
 	uint16_t server, own;
 	uint32_t nxt, ack; /* what we send next, what we have */
 	uint32_t scale;
@@ -68,6 +69,7 @@ static void kit_open(struct kit *k)
 	assert_int_equal(listen(k->listener, 256), 0);
 	assert_int_equal(getsockname(k->listener, (struct sockaddr *)&a, &len), 0);
 	k->server = ntohs(a.sin_port);
+	k->member = MEMBER;
 	k->own = 40000;
 	k->conn = -1;
 	k->patience = 50;
@@ -121,7 +123,7 @@ static bool put(struct kit *k, uint8_t flags, uint32_t seq, uint16_t window, con
 	assert_true(p.len <= sizeof(frame));
 	memset(frame, 0, HEAD);
 	frame[6] = 2;
-	nat_put32(ip + 12, MEMBER);
+	nat_put32(ip + 12, k->member);
 	nat_put32(ip + 16, LOOPBACK);
 	nat_put16(tcp, k->own);
 	nat_put16(tcp + 2, k->server);
@@ -458,12 +460,22 @@ static void test_refused_and_full(void **state)
 	(void)state;
 	kit_open(&k);
 	k.scale = 1;
-	for (unsigned i = 0; i < TCP_FLOWS; i++, k.own++)
+	/* One member has its share, another the rest. */
+	for (unsigned i = 0; i < TCP_FLOWS; i++, k.own++) {
+		if (i == TCP_SHARE) {
+			assert_false(put(&k, NAT_SYN, ISS, 1000, NULL, 0, false));
+			k.member++;
+		}
 		assert_true(put(&k, NAT_SYN, ISS, 1000, NULL, 0, false));
+	}
+	k.member++;
 	assert_false(put(&k, NAT_SYN, ISS, 1000, NULL, 0, false));
+	k.member--;
 	serve(&k);
-	for (unsigned i = 0; i < TCP_FLOWS; i++) {
+	for (unsigned i = TCP_FLOWS; i-- > 0;) {
 		assert_true(get(&k, &a));
+		if (i < TCP_SHARE)
+			k.member = MEMBER;
 		k.own--;
 		assert_true(put(&k, NAT_RST, ISS + 1, 0, NULL, 0, false));
 	}
