@@ -249,7 +249,6 @@ static bool complete_mode(const struct netdef *d, struct netdef_fault *f)
 	const char *where = d->nat44	       ? "nat44"
 			    : d->nat66	       ? "nat66"
 			    : d->host_loopback ? "host-loopback"
-			    : d->nforward      ? "forwards"
 					       : NULL;
 
 	if (d->mode == NETDEF_HOST && where)
@@ -308,10 +307,6 @@ static bool forward_fits(const struct netdef *d, const struct netdef_forward *fw
 {
 	const char *why;
 
-	if (d->mode == NETDEF_HOST)
-		return netdef_wrong(f, where,
-				    "a network of mode host has no way in; only mode shared can "
-				    "forward");
 	if (fw->by_name)
 		return true;
 	if (!d->subnet)

@@ -289,16 +289,12 @@ bool network_forward_add(struct network *n, const struct netdef_forward *def,
 			 void (*done)(void *arg, const char *err, int error), void *arg,
 			 struct fault *fault)
 {
+	char err[NETDEF_ERR_MAX];
 	struct forward *f;
 	unsigned count = 0;
 
-	if (!def->by_name && (def->address & n->def.netmask) != n->def.subnet) {
-		char net[16];
-
-		netdef_format_addr4(n->def.subnet, net);
-		return fault_user(fault, "that address is not in network %s (%s)", n->def.name,
-				  net);
-	}
+	if (!netdef_forward_fits(&n->def, def, err))
+		return fault_user(fault, "network %s: %s", n->def.name, err);
 	for (f = n->forwards; f; f = f->next, count++)
 		if (!f->gone && f->def.udp == def->udp && !strcmp(f->def.host, def->host) &&
 		    f->def.first <= def->last && def->first <= f->def.last)

@@ -571,8 +571,6 @@ static void test_refused(void **state)
 		 "prefix6"},
 		{"{'mode': 'host', 'host-loopback': true}",
 		 "host-loopback: a network of mode host has no way out; only mode shared can"},
-		{"{'mode': 'host', 'forwards': ['tcp 80 web 80']}",
-		 "forwards: a network of mode host has no way out; only mode shared can"},
 		{"{'nat66-prefix': 'fd00::/48'}", "nat66-prefix: \"fd00::/48\" is no prefix; write "
 						  "a unique local or global /64, like "
 						  "fd12:3456:789a:1::/64"},

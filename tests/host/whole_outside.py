@@ -247,13 +247,23 @@ def forwards_wait_for_a_name_and_follow_it(folder):
 
 @test
 def forwards_of_a_file(folder):
-    config = ("networks:\n  lab:\n    mode: shared\n    subnet: 10.92.0.0/24\n    forwards:\n"
-              "      - {proto: tcp, host: 8082, to: 10.92.0.9, port: 80}\n"
-              "    reservations:\n      - {name: web, address: 10.92.0.9}\n")
-    with Vmnet(folder, config) as v, Node(v, "lab", "web") as n:
-        same(n.udhcpc()["ip"], "10.92.0.9")
-        n.start(PYTHON, "-c", SERVE, n.ip, 80, "file").stdout.readline()
-        same(say("127.0.0.1", 8082), b"file hello")
+    """Of a host network too: it has a way in, and none out."""
+    config = "networks:\n" + "".join(
+        f"  {mode}-lab:\n    mode: {mode}\n    subnet: 10.9{i}.0.0/24\n    forwards:\n"
+        f"      - {{proto: tcp, host: 808{i}, to: 10.9{i}.0.9, port: 80}}\n"
+        f"    reservations:\n      - {{name: web, address: 10.9{i}.0.9}}\n"
+        for i, mode in ((2, "shared"), (3, "host")))
+    with Vmnet(folder, config) as v, Node(v, "shared-lab", "web") as n, \
+            Node(v, "host-lab", "web") as h, Echo(OUTSIDE4) as echo:
+        for node, i in ((n, 2), (h, 3)):
+            same(node.udhcpc()["ip"], f"10.9{i}.0.9")
+            node.start(PYTHON, "-c", SERVE, node.ip, 80, f"file{i}").stdout.readline()
+            same(say("127.0.0.1", 8080 + i), b"file%d hello" % i)
+        ask = ("import socket; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); "
+               f"s.settimeout(1); s.sendto(b'x', ('{OUTSIDE4}', {echo.port})); s.recv(9)")
+        n.run(PYTHON, "-c", ask)
+        h.run("ip", "route", "replace", "default", "via", "10.93.0.1")
+        h.run(PYTHON, "-c", ask, status=1)
 
 
 @test
