@@ -205,12 +205,44 @@ bool vmm_look(struct vmm *vmm, char *const *command, struct vmnet_error *err)
 	return true;
 }
 
+/* An id that the command does not use yet; a -device may wait for vmnet0 (then *device). */
+static void choose_id(char *const *command, char *id, size_t size, bool *device)
+{
+	for (unsigned i = 0; i < IDS_MAX; i++) {
+		snprintf(id, size, "vmnet%u", i);
+		if (!has_option(command, "netdev", "id", NULL, id) &&
+		    !has_option(command, "nic", "id", NULL, id))
+			break;
+	}
+	*device = has_option(command, "device", "netdev", NULL, id) ||
+		  has_option(command, "net", "netdev", NULL, id);
+}
+
+/* QEMU numbers the cards of one machine; two machines begin with the same address. */
+static bool device_without_mac(char *const *command)
+{
+	char id[24], got[64];
+	const char *value;
+	bool device;
+
+	choose_id(command, id, sizeof(id), &device);
+	for (char *const *arg = command + 1; device && arg[0] && arg[1]; arg++) {
+		value = value_at(arg, "device");
+		if (value && value_key(value, "netdev", NULL, got, sizeof(got)) && !strcmp(got, id))
+			return !value_key(value, "mac", NULL, got, sizeof(got));
+	}
+	return false;
+}
+
 const char *vmm_warning(const struct vmm *vmm, char *const *command)
 {
 	if (vmm->type == VMM_QEMU && vmm->substitute &&
 	    has_option(command, "netdev", NULL, "type", "vhost-user"))
 		return "networks have no vhost-user yet: use -netdev stream,addr.type=fd,"
 		       "addr.str={fd} for this one";
+	if (vmm->type == VMM_QEMU && !vmm->substitute && device_without_mac(command))
+		return "that -device has no mac=, and QEMU gives each machine's first card the "
+		       "same: two of them on one network do not work";
 	return NULL;
 }
 
@@ -339,19 +371,6 @@ static char *substituted(const char *text, const struct vmm_place *place)
 		return NULL;
 	}
 	return out;
-}
-
-/* An id that the command does not use yet; a -device may wait for vmnet0 (then *device). */
-static void choose_id(char *const *command, char *id, size_t size, bool *device)
-{
-	for (unsigned i = 0; i < IDS_MAX; i++) {
-		snprintf(id, size, "vmnet%u", i);
-		if (!has_option(command, "netdev", "id", NULL, id) &&
-		    !has_option(command, "nic", "id", NULL, id))
-			break;
-	}
-	*device = has_option(command, "device", "netdev", NULL, id) ||
-		  has_option(command, "net", "netdev", NULL, id);
 }
 
 static void qemu(const struct vmm *vmm, char *const *command, const struct vmm_place *place,

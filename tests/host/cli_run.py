@@ -222,6 +222,11 @@ def the_options_vmms_want(folder):
               f"virtio-net-pci,netdev=vmnet1,mac={MAC}"])
         same(shapes(f, "qemu-system-x86_64", "-device", "e1000,netdev=vmnet0"),
              ["-netdev", "stream,id=vmnet0,addr.type=fd,addr.str={fd}"])
+        for device, remark in (("e1000,netdev=vmnet0", True),
+                               (f"e1000,netdev=vmnet0,mac={MAC}", False),
+                               ('{"driver":"e1000","netdev":"vmnet0"}', True)):
+            done = f.run("run", "shared", "--", "qemu-system-x86_64", "-device", device)
+            same("has no mac=" in done.stderr, remark, done.stderr)
         same(shapes(f, "qemu-system-x86_64", "-netdev", '{"type":"user","id":"vmnet0"}')[1],
              "stream,id=vmnet1,addr.type=fd,addr.str={fd}")
         # Whoever names the descriptor knows what to do with it.
