@@ -19,7 +19,7 @@ GATE="clang clang-format clang-tidy cppcheck libclang-rt-14-dev libcmocka-dev"
 PKG="clang-16 llvm-16 zlib1g-dev"
 TEST="tshark iproute2 procps gcovr libarchive-tools file duktape unzip llvm clang-19
     gdb patch valgrind udhcpc isc-dhcp-client busybox-static iperf3 dnsutils socat strace mandoc
-    bash-completion"
+    bash-completion zsh fish"
 BENCH="qemu-system-x86 valgrind vde2 slirp4netns passt iperf3 iproute2"
 
 case "${1-}" in
