@@ -289,10 +289,11 @@ bool cli_mac(const struct cli *cli, const char *text)
 
 	if (!text || netdef_parse_mac(text, mac))
 		return true;
-	cli_note(cli,
-		 "--mac %s: one station's address is six hexadecimal bytes, the first of them even, "
-		 "like 02:00:00:12:34:56",
-		 text);
+	cli_note(
+		cli,
+		"--mac %s: one station's address is six hexadecimal bytes, the first of them even, "
+		"like 02:00:00:12:34:56",
+		text);
 	return false;
 }
 
