@@ -177,6 +177,9 @@ static bool complain(struct reader *r)
 		at = place_of(p->mark);
 		return wrong(r, at, "this is not UTF-8 text: %s", p->problem);
 	}
+	if (p->error == YAML_SCANNER_ERROR && p->buffer.pointer < p->buffer.last &&
+	    *p->buffer.pointer == '\t')
+		return wrong(r, at, "this is a tab; YAML is indented with spaces");
 	return wrong(r, at, "this is no YAML: %s%s%s", p->context ? p->context : "",
 		     p->context ? ", " : "", p->problem ? p->problem : "it cannot be read");
 }

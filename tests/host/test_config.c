@@ -96,8 +96,7 @@ static void test_mistakes(void **state)
 	} all[] = {
 		{"networks: [\n", "f:2:1: this is no YAML: while parsing a flow node, did not find "
 				  "expected node content"},
-		{"networks:\n\tdev: {}\n", "f:2:1: this is no YAML: while scanning for the next "
-					   "token, found character that cannot start any token"},
+		{"networks:\n\tdev: {}\n", "f:2:1: this is a tab; YAML is indented with spaces"},
 		{"networks:\n  dev:\n    mtu: 9000\n   mode: host\n",
 		 "f:4:4: this is no YAML: while parsing a block mapping, did not find expected "
 		 "key"},
