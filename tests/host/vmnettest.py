@@ -380,6 +380,10 @@ def cpu_s(pid):
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+# For a daemon whose size is watched: what was freed is not kept for long.
+LEAN = {"ASAN_OPTIONS": "detect_leaks=1:quarantine_size_mb=1:malloc_context_size=5"}
+
+
 def sanitized():
     """Whether VMNET was built with sanitizers: its memory figures mean less then."""
     with open(VMNET, "rb") as file:

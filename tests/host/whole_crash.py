@@ -10,7 +10,7 @@ import time
 
 import frames
 from members import Member, Node
-from vmnettest import (Vmnet, alive, child_of, main, open_fds, rss_kib, same, sanitized, sized,
+from vmnettest import (LEAN, Vmnet, alive, child_of, main, open_fds, rss_kib, same, sanitized, sized,
                        test, tool, true, until)
 
 
@@ -128,7 +128,7 @@ def forwards_and_limits_survive(folder):
 @test
 def members_that_are_killed_leave_nothing(folder):
     """D-8: ports, descriptors and leases come back."""
-    with Vmnet(folder) as v:
+    with Vmnet(folder, env=LEAN) as v:
         # 20 addresses for many more clients: those of the dead are given again.
         v.cli("create", "small", "--mode", "host", "--subnet", "10.56.0.0/24", "--dhcp-start",
               "10.56.0.10", "--dhcp-end", "10.56.0.29")

@@ -7,7 +7,7 @@ import time
 
 from frames import ether
 from members import Member
-from vmnettest import Vmnet, main, open_fds, rss_kib, same, sanitized, sized, test, true, until
+from vmnettest import LEAN, Vmnet, main, open_fds, rss_kib, same, sanitized, sized, test, true, until
 
 
 def flat(v, pid, rounds, life, what):
@@ -30,13 +30,10 @@ def flat(v, pid, rounds, life, what):
     true(more <= most, f"{what}: RSS grew by {more} KiB")
 
 
-ENV = {"ASAN_OPTIONS": "detect_leaks=1:quarantine_size_mb=1:malloc_context_size=5"}
-
-
 @test
 def connections_leave_nothing(folder):
     with Vmnet(folder) as v:
-        v.run_daemon(env=ENV)
+        v.run_daemon(env=LEAN)
         pid = v.answers()
         with Member.join(v, "shared", "stays") as stays:
             stays.dhcp()
@@ -59,7 +56,7 @@ def connections_leave_nothing(folder):
 @test
 def requests_leave_nothing(folder):
     with Vmnet(folder) as v:
-        v.run_daemon(env=ENV)
+        v.run_daemon(env=LEAN)
         pid = v.answers()
         m = Member.join(v, "shared", "m")
         m.dhcp()
@@ -80,7 +77,7 @@ def requests_leave_nothing(folder):
 @test
 def doors_leave_nothing(folder):
     with Vmnet(folder) as v:
-        v.run_daemon(env=ENV)
+        v.run_daemon(env=LEAN)
         pid = v.answers()
 
         def life(number):
@@ -100,7 +97,7 @@ def doors_leave_nothing(folder):
 @test
 def networks_leave_nothing(folder):
     with Vmnet(folder) as v:
-        v.run_daemon(env=ENV)
+        v.run_daemon(env=LEAN)
         pid = v.answers()
         keep = v.control()  # so that it does not end
 
