@@ -10,8 +10,8 @@ import time
 
 import frames
 from members import Member, Node
-from vmnettest import (LEAN, Vmnet, alive, child_of, main, open_fds, rss_kib, same, sanitized, sized,
-                       test, tool, true, until)
+from vmnettest import (LEAN, Vmnet, alive, child_of, main, open_fds, rss_kib, same, sanitized,
+                       sized, test, tool, true, until)
 
 
 def kill_daemon(v):

@@ -7,7 +7,8 @@ import time
 
 from frames import ether
 from members import Member
-from vmnettest import LEAN, Vmnet, main, open_fds, rss_kib, same, sanitized, sized, test, true, until
+from vmnettest import (LEAN, Vmnet, main, open_fds, rss_kib, same, sanitized, sized, test, true,
+                       until)
 
 
 def flat(v, pid, rounds, life, what):
