@@ -3,6 +3,8 @@
 
 #include "host/netd/uplink_int.h"
 
+_Static_assert(LANE_FRAME_MAX <= FRAME_STREAM_MAX, "what a lane carries has room here");
+
 /* A frame of the worker's is copied before anything looks at it: the worker could change it. */
 bool uplink_frames_read(struct uplink *u)
 {
