@@ -117,7 +117,7 @@ static void own_network(void)
 	unsigned uid = getuid(), gid = getgid();
 
 	if (unshare(uid ? CLONE_NEWUSER | CLONE_NEWNET : CLONE_NEWNET)) {
-		perror("no network namespace, so nothing is sent to libslirp");
+		fprintf(stderr, "no network namespace of our own: %s\n", strerror(errno));
 		_exit(77);
 	}
 	if (uid) {

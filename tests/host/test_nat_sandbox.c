@@ -35,6 +35,7 @@
 #define SOMEBODY  12345u
 
 static bool as_somebody; /* without rights */
+static bool plain_user;	 /* we have none to begin with */
 static int out = 3;	 /* in the child: the pipe */
 
 /* In the child: one line of the result. */
@@ -213,8 +214,8 @@ static void confined(void (*body)(void))
 	sandbox_first();
 	if (!sandbox_enter(&warning, err, sizeof(err)))
 		say(err);
-	else if (warning)
-		say(warning);
+	else if (warning && !plain_user)
+		say(warning); /* some systems have no namespaces for users; all else must hold */
 	else
 		body();
 	syscall(SYS_exit_group, 0);
@@ -440,5 +441,6 @@ int main(void)
 		cmocka_unit_test(test_orphan),
 	};
 
+	plain_user = geteuid() != 0;
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -688,6 +688,8 @@ static void write_file(const char *path, const char *text)
 	close(fd);
 }
 
+#define NO_NAMESPACE 77
+
 /* Into a network namespace of our own; as a user with one of users around it. */
 static void new_namespace(void)
 {
@@ -697,7 +699,7 @@ static void new_namespace(void)
 	if (unshare(CLONE_NEWNET) == 0)
 		return;
 	if (unshare(CLONE_NEWUSER | CLONE_NEWNET) != 0)
-		fail_msg("no network namespace: %s", strerror(errno));
+		_exit(geteuid() ? NO_NAMESPACE : 1);
 	write_file("/proc/self/setgroups", "deny");
 	snprintf(map, sizeof(map), "0 %u 1", uid);
 	write_file("/proc/self/uid_map", map);
@@ -797,6 +799,10 @@ static void test_choose(void **state)
 	}
 	assert_true(child > 0);
 	assert_int_equal(waitpid(child, &status, 0), child);
+	if (WIFEXITED(status) && WEXITSTATUS(status) == NO_NAMESPACE) {
+		printf("no network namespace of our own\n");
+		skip();
+	}
 	assert_int_equal(status, 0);
 }
 
