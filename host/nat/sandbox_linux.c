@@ -8,7 +8,8 @@
  *                 root; not the network's, which is what it is for. No PID namespace: every call
  *                 that takes a process is refused by the filter
  *   files         the root is an empty, read-only tmpfs
- *   user          root becomes nobody, and keeps the right to open low ports if it had it
+ *   user          root becomes nobody, and keeps the right to open low ports if it had it; the root
+ *                 of a user namespace without a nobody stays, which is somebody outside of it
  *   rights        no capabilities, none to be got by exec; not dumpable, so not to be traced
  *   calls         those of sandbox_calls.h; all others fail with EPERM
  *
@@ -158,6 +159,23 @@ static bool set_caps(bool low_ports)
 	return !syscall(SYS_capset, &head, data);
 }
 
+/*
+ * Root becomes nobody. The root of a user namespace that has no nobody is somebody ordinary outside
+ * of it, and stays.
+ */
+static bool become_nobody(bool low_ports)
+{
+	if (low_ports && prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0)
+		return false;
+	if (has_cap(CAP_SETGID)) {
+		if (setresgid(NOBODY, NOBODY, NOBODY) < 0)
+			return errno == EINVAL;
+		if (setgroups(0, NULL) < 0)
+			return false;
+	}
+	return !setresuid(NOBODY, NOBODY, NOBODY);
+}
+
 static bool drop_rights(void)
 {
 	bool low_ports =
@@ -170,15 +188,8 @@ static bool drop_rights(void)
 			return false;
 	prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
 	/* Mapped to itself in a user namespace, one's own user stays; only real root changes. */
-	if (geteuid() == 0 && has_cap(CAP_SETUID)) {
-		if (low_ports && prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0)
-			return false;
-		if (has_cap(CAP_SETGID) &&
-		    (setgroups(0, NULL) < 0 || setresgid(NOBODY, NOBODY, NOBODY) < 0))
-			return false;
-		if (setresuid(NOBODY, NOBODY, NOBODY) < 0)
-			return false;
-	}
+	if (geteuid() == 0 && has_cap(CAP_SETUID) && !become_nobody(low_ports))
+		return false;
 	if (!set_caps(low_ports))
 		return false;
 	/* Both were undone by the change of user. */

@@ -21,6 +21,9 @@
 #include "common/cksum.h"
 
 #define WAIT_MS 5000
+/* A user namespace may know one group only, which is ours then. */
+#define PING_RANGE   "/proc/sys/net/ipv4/ping_group_range"
+#define PING_FOR_ALL "{ echo 0 2147483647 >" PING_RANGE " || echo 0 0 >" PING_RANGE "; }"
 
 static const uint8_t gateway_mac[6] = {0x52, 0x55, 0x0a, 0x4d, 0x00, 0x01};
 static const uint8_t member_mac[6] = {0x52, 0x54, 0x00, 0x12, 0x34, 0x05};
@@ -340,8 +343,7 @@ static bool member_up(const struct netlab *l)
 		"ip route add default via " NETLAB_GATEWAY4 " && "
 		"ip -6 neigh replace " NETLAB_GATEWAY6
 		" lladdr %02x:%02x:%02x:%02x:%02x:%02x dev vm0 nud permanent && "
-		"ip -6 route add default via " NETLAB_GATEWAY6
-		" && echo 0 2147483647 >/proc/sys/net/ipv4/ping_group_range",
+		"ip -6 route add default via " NETLAB_GATEWAY6 " && " PING_FOR_ALL,
 		m[0], m[1], m[2], m[3], m[4], m[5], l->mtu, g[0], g[1], g[2], g[3], g[4], g[5]);
 	return run(command);
 }
@@ -359,8 +361,7 @@ bool netlab_open(struct netlab *l, uint32_t mtu, char why[256])
 		return false;
 	}
 	if (!run("ip link set lo up && ip addr add " NETLAB_HOST4 "/32 dev lo && "
-		 "ip -6 addr add " NETLAB_HOST6 "/128 dev lo nodad && "
-		 "echo 0 2147483647 >/proc/sys/net/ipv4/ping_group_range")) {
+		 "ip -6 addr add " NETLAB_HOST6 "/128 dev lo nodad && " PING_FOR_ALL)) {
 		snprintf(why, 256, "ip cannot set up lo");
 		return false;
 	}

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <setjmp.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -36,6 +37,7 @@
 
 static bool as_somebody; /* without rights */
 static bool plain_user;	 /* we have none to begin with */
+static bool alone;	 /* root of a user namespace that knows nobody else */
 static int out = 3;	 /* in the child: the pipe */
 
 /* In the child: one line of the result. */
@@ -195,6 +197,27 @@ static void try_all_calls(void)
 	}
 }
 
+static bool write_file(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	bool ok = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+
+	if (fd >= 0)
+		close(fd);
+	return ok;
+}
+
+static bool be_alone(void)
+{
+	unsigned uid = geteuid(), gid = getegid();
+	char users[32], groups[32];
+
+	snprintf(users, sizeof(users), "0 %u 1", uid);
+	snprintf(groups, sizeof(groups), "0 %u 1", gid);
+	return !unshare(CLONE_NEWUSER) && write_file("/proc/self/setgroups", "deny") &&
+	       write_file("/proc/self/uid_map", users) && write_file("/proc/self/gid_map", groups);
+}
+
 /* The jail, and the rest of the child. */
 static void confined(void (*body)(void))
 {
@@ -206,6 +229,8 @@ static void confined(void (*body)(void))
 	if (as_somebody && (setgroups(0, NULL) || setresgid(SOMEBODY, SOMEBODY, SOMEBODY) ||
 			    setresuid(SOMEBODY, SOMEBODY, SOMEBODY)))
 		_exit(8);
+	if (alone && !be_alone())
+		_exit(9);
 	/* As after an exec, which the worker comes from. */
 	prctl(PR_SET_DUMPABLE, 1);
 	for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++)
@@ -242,6 +267,29 @@ static void run(void (*body)(void), char *text, size_t text_len)
 	close(pipefd[0]);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_int_equal(status, 0);
+}
+
+/* `vmnet` in a container without root, say. */
+static void test_alone(void **state)
+{
+	char text[8192];
+	int status;
+	pid_t pid = fork();
+
+	(void)state;
+	if (!pid)
+		_exit(be_alone() ? 0 : 1);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	if (status && plain_user) {
+		printf("no user namespaces for us\n");
+		skip();
+	}
+	alone = true;
+	run(try_files, text, sizeof(text));
+	run(try_all_calls, text, sizeof(text));
+	alone = false;
+	if (text[0])
+		fail_msg("%s", text);
 }
 
 static void expect_silent(void (*body)(void))
@@ -438,7 +486,7 @@ int main(void)
 		cmocka_unit_test(test_files),	  cmocka_unit_test(test_processes),
 		cmocka_unit_test(test_sockets),	  cmocka_unit_test(test_memory),
 		cmocka_unit_test(test_all_calls), cmocka_unit_test(test_look),
-		cmocka_unit_test(test_orphan),
+		cmocka_unit_test(test_orphan),	  cmocka_unit_test(test_alone),
 	};
 
 	plain_user = geteuid() != 0;

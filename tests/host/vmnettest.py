@@ -406,6 +406,11 @@ def others():
     return found
 
 
+def real_root():
+    """Not only the root of a user namespace that was made for the test."""
+    return os.getuid() == 0 and os.environ["VMNETTEST_ROOT"] == "1"
+
+
 def stage_outer():
     """Start again in namespaces of our own."""
     how = ["--net", "--pid", "--fork", "--mount", "--mount-proc", "--kill-child"]
@@ -416,7 +421,8 @@ def stage_outer():
         if tried.returncode:
             print(f"1..0 # SKIP no namespaces of our own: {tried.stderr.strip()}")
             sys.exit(0)
-    env = {**os.environ, STAGE: "init", "VIOKIT_SEED": str(SEED)}
+    env = {**os.environ, STAGE: "init", "VIOKIT_SEED": str(SEED),
+           "VMNETTEST_ROOT": "0" if os.getuid() else "1"}
     if os.getuid() and "VMNETTEST_UID" not in env:
         env["VMNETTEST_UID"] = "root"
     unshare = tool("unshare")

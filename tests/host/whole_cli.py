@@ -355,7 +355,7 @@ def a_daemon_of_another_version_is_told(folder):
 @test
 def no_permission_is_told(folder):
     with Vmnet(folder) as v:
-        if os.getuid() == 0:
+        if vmnettest.real_root():
             os.mkdir(v.runtime, 0o700)
             os.chown(v.runtime, 12345, 12345)
             for args in (("list",), ("run", "host", "--", "true")):
@@ -364,6 +364,8 @@ def no_permission_is_told(folder):
                 has(done.stderr, v.runtime)
                 same(len(done.stderr.strip().splitlines()), 1)
             os.chown(v.runtime, 0, 0)
+        elif os.getuid() == 0:
+            raise vmnettest.Skip("the root of a user namespace may write to all that is its own")
         else:
             locked = os.path.join(folder, "locked")
             os.mkdir(locked, 0o500)

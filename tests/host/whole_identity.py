@@ -13,7 +13,8 @@ import time
 
 import vmnettest
 from members import Member
-from vmnettest import (Control, Refused, Skip, Vmnet, has, main, same, sized, test, true, until)
+from vmnettest import (Control, Refused, Skip, Vmnet, has, main, real_root, same, sized, test, true,
+                       until)
 
 OTHER, THIRD = 54322, 54323
 
@@ -44,7 +45,7 @@ def as_user(uid, function, groups=()):
 
 
 def need_root():
-    if os.getuid():
+    if not real_root():
         raise Skip("two users need root")
 
 
