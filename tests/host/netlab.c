@@ -370,8 +370,16 @@ bool netlab_open(struct netlab *l, uint32_t mtu, char why[256])
 		return false;
 	}
 	home = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
-	if (home < 0 || unshare(CLONE_NEWNET) < 0 || (l->tap = open_tap()) < 0 || !member_up(l) ||
-	    !fork_pair(l, &l->member) || setns(home, CLONE_NEWNET) < 0) {
+	if (home < 0 || unshare(CLONE_NEWNET) < 0) {
+		snprintf(why, 256, "the member's namespace: %s", strerror(errno));
+		return false;
+	}
+	l->tap = open_tap();
+	if (l->tap < 0) {
+		snprintf(why, 256, "/dev/net/tun: %s", strerror(errno));
+		return false;
+	}
+	if (!member_up(l) || !fork_pair(l, &l->member) || setns(home, CLONE_NEWNET) < 0) {
 		snprintf(why, 256, "the member's namespace: %s", strerror(errno));
 		return false;
 	}
