@@ -118,9 +118,9 @@ static bool value_key(const char *value, const char *key, const char *implied, c
 	return false;
 }
 
-/* Whether some option `name` has key=want (key NULL: its type). */
-static bool has_option(char *const *command, const char *name, const char *key, const char *implied,
-		       const char *want)
+/* The value of some option `name` that has key=want (key NULL: its type); NULL: there is none. */
+static const char *find_option(char *const *command, const char *name, const char *key,
+			       const char *implied, const char *want)
 {
 	char got[128];
 	const char *value;
@@ -128,9 +128,15 @@ static bool has_option(char *const *command, const char *name, const char *key, 
 	for (char *const *arg = command + 1; arg[0] && arg[1]; arg++) {
 		value = value_at(arg, name);
 		if (value && value_key(value, key, implied, got, sizeof(got)) && !strcmp(got, want))
-			return true;
+			return value;
 	}
-	return false;
+	return NULL;
+}
+
+static bool has_option(char *const *command, const char *name, const char *key, const char *implied,
+		       const char *want)
+{
+	return find_option(command, name, key, implied, want) != NULL;
 }
 
 static bool is_microvm(char *const *command)
@@ -221,17 +227,13 @@ static void choose_id(char *const *command, char *id, size_t size, bool *device)
 /* QEMU numbers the cards of one machine; two machines begin with the same address. */
 static bool device_without_mac(char *const *command)
 {
-	char id[24], got[64];
+	char id[24], mac[64];
 	const char *value;
 	bool device;
 
 	choose_id(command, id, sizeof(id), &device);
-	for (char *const *arg = command + 1; device && arg[0] && arg[1]; arg++) {
-		value = value_at(arg, "device");
-		if (value && value_key(value, "netdev", NULL, got, sizeof(got)) && !strcmp(got, id))
-			return !value_key(value, "mac", NULL, got, sizeof(got));
-	}
-	return false;
+	value = find_option(command, "device", "netdev", NULL, id);
+	return value && !value_key(value, "mac", NULL, mac, sizeof(mac));
 }
 
 const char *vmm_warning(const struct vmm *vmm, char *const *command)

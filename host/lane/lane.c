@@ -5,7 +5,8 @@
 #include <stdatomic.h>
 #include <string.h>
 
-#define MASK (LANE_SIZE - 1)
+#define LANE_PREFIX 4u
+#define MASK	    (LANE_SIZE - 1)
 
 /* Each line of the cache has one writer. */
 struct lane_shared {
@@ -22,6 +23,18 @@ _Static_assert(sizeof(struct lane_shared) <= LANE_HEAD, "the positions have thei
 static uint32_t record(uint32_t len)
 {
 	return LANE_PREFIX + ((len + 3u) & ~3u);
+}
+
+/* Our position, and the bell if the other side said that it waits for it. */
+static void publish(struct lane *l, atomic_ullong *position, atomic_uint *waits)
+{
+	if (l->told == l->at)
+		return;
+	l->told = l->at;
+	/* Before the look at `waits`; the other side does these two in the other order. */
+	atomic_store(position, l->at);
+	if (atomic_load(waits) && atomic_exchange(waits, 0))
+		lane_ring(l->bell);
 }
 
 /* ---- the writer ---- */
@@ -70,15 +83,7 @@ uint8_t *lane_room(struct lane *l, uint32_t len)
 
 void lane_tell(struct lane *l)
 {
-	struct lane_shared *s = l->shared;
-
-	if (l->told == l->at)
-		return;
-	l->told = l->at;
-	/* Before the look at `asleep`; the reader does these two in the other order. */
-	atomic_store(&s->head, l->at);
-	if (atomic_load(&s->asleep) && atomic_exchange(&s->asleep, 0))
-		lane_ring(l->bell);
+	publish(l, &l->shared->head, &l->shared->asleep);
 }
 
 bool lane_wait(struct lane *l, uint32_t most)
@@ -135,14 +140,7 @@ uint8_t *lane_next(struct lane *l, uint32_t *len)
 
 void lane_release(struct lane *l)
 {
-	struct lane_shared *s = l->shared;
-
-	if (l->told == l->at)
-		return;
-	l->told = l->at;
-	atomic_store(&s->tail, l->at);
-	if (atomic_load(&s->waiting) && atomic_exchange(&s->waiting, 0))
-		lane_ring(l->bell);
+	publish(l, &l->shared->tail, &l->shared->waiting);
 }
 
 bool lane_sleep(struct lane *l)

@@ -31,8 +31,7 @@
 #define LANE_SIZE      (4u << 20) /* a power of two */
 #define LANE_HOT       (256u << 10)
 #define LANE_HEAD      (64u << 10) /* of the positions: whole pages, whatever their size */
-#define LANE_PREFIX    4u
-#define LANE_FRAME_MAX 69632u /* FRAME_STREAM_MAX: what a member's stream may carry */
+#define LANE_FRAME_MAX 69632u	   /* FRAME_STREAM_MAX: what a member's stream may carry */
 
 struct lane_shared;
 

@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* At once after exec: dies with its parent, has no descriptors but 0-6. */
+/* At once after exec: dies with its parent, has no descriptors but those of uplink_wire.h. */
 void sandbox_first(void);
 /*
  * All the rest; there is no way back. *warning: NULL, or one line about a stage this system does

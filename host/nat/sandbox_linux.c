@@ -2,7 +2,7 @@
 /*
  * Power is given up in stages, each of which still needs some of what the next one takes:
  *
- *   descriptors   all but 0-6 are closed; the process dies with the daemon
+ *   descriptors   all but the daemon's are closed; the process dies with the daemon
  *   limits        no core file, no processes, bounded memory
  *   namespaces    mounts, IPC and host name of its own, in a user namespace of its own unless it is
  *                 root; not the network's, which is what it is for. No PID namespace: every call
@@ -17,6 +17,8 @@
  * Everything else must work.
  */
 #include "host/nat/sandbox.h"
+
+#include "host/netd/uplink_wire.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -55,7 +57,7 @@
 void sandbox_first(void)
 {
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	close_range(7, ~0u, 0);
+	close_range(NAT_FD_COUNT, ~0u, 0);
 }
 
 static bool limit(int what, rlim_t most)

@@ -189,12 +189,10 @@ struct broker_clash {
 
 static void broker_clash_with(struct broker_clash *clash, const struct netdef *other)
 {
-	const struct netdef *def = clash->def;
-
-	if (!netdef_overlap(def, other))
+	if (!netdef_overlap(clash->def, other))
 		return;
 	(void)snprintf(clash->with, sizeof(clash->with), "%s", other->name);
-	clash->six = ((def->subnet ^ other->subnet) & def->netmask & other->netmask) != 0;
+	clash->six = !netdef_overlap4(clash->def, other);
 }
 
 static void broker_clash_one(void *arg, const char *name)

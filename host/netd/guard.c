@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "host/netd/guard.h"
 
+#include "host/netd/ip.h"
+
 #define ARP_SHA 8u
 #define ARP_SPA 14u
 
@@ -8,18 +10,14 @@
 #define IPV4_SOURCE  12u
 #define IPV6_NEXT    6u
 #define IPV6_SOURCE  8u
-#define IPV6_LEN     40u
 #define DHCP_SERVER  67u
 #define DHCP6_SERVER 547u
 
-/* What may follow an IPv6 header. */
+/* What may follow an IPv6 header, besides ip.h's. */
 #define NEXT_HOP_BY_HOP	 0u
-#define NEXT_TCP	 6u
-#define NEXT_UDP	 17u
 #define NEXT_ROUTING	 43u
 #define NEXT_FRAGMENT	 44u
 #define NEXT_ESP	 50u
-#define NEXT_ICMP6	 58u
 #define NEXT_DESTINATION 60u
 
 #define ND_FIRST     133u /* the messages of neighbour discovery */
@@ -67,7 +65,7 @@ static bool bad_ip4(const struct guard *g, struct span s)
 
 	if (g->gateway4 && span_be32(s, IPV4_SOURCE, &source) && source == g->gateway4)
 		return true;
-	if (!span_u8(s, 0, &first) || !span_u8(s, IPV4_PROTO, &proto) || proto != NEXT_UDP ||
+	if (!span_u8(s, 0, &first) || !span_u8(s, IPV4_PROTO, &proto) || proto != IP_UDP ||
 	    !span_be16(s, 6, &frag) || (frag & 0x1fffu))
 		return false; /* a later fragment has no port, and nothing without its first */
 	return span_from(s, (size_t)(first & 15u) * 4, &udp) && bad_udp(udp, DHCP_SERVER);
@@ -128,7 +126,7 @@ static bool bad_hop_by_hop(struct span s)
 {
 	uint8_t next, len, type;
 
-	if (!span_u8(s, 0, &next) || !span_u8(s, 1, &len) || next != NEXT_ICMP6)
+	if (!span_u8(s, 0, &next) || !span_u8(s, 1, &len) || next != IP_ICMP6)
 		return true;
 	return !span_u8(s, ((size_t)len + 1) * 8, &type) ||
 	       (type >= ND_FIRST && type <= ND_REDIRECT);
@@ -142,10 +140,10 @@ static bool bad_fragment(struct span s)
 
 	if (!span_u8(s, 0, &next) || !span_be16(s, 2, &frag))
 		return true;
-	if (next == NEXT_UDP)
+	if (next == IP_UDP)
 		return !(frag & 0xfff8u) && span_from(s, FRAGMENT_LEN, &body) &&
 		       bad_udp(body, DHCP6_SERVER);
-	return next != NEXT_TCP && next != NEXT_ESP;
+	return next != IP_TCP && next != NEXT_ESP;
 }
 
 static bool bad_ip6(const struct guard *g, struct span s, const uint8_t *src)
@@ -155,12 +153,12 @@ static bool bad_ip6(const struct guard *g, struct span s, const uint8_t *src)
 
 	if (is_gateway6(g, s, IPV6_SOURCE))
 		return true;
-	if (!span_u8(s, IPV6_NEXT, &next) || !span_from(s, IPV6_LEN, &body))
+	if (!span_u8(s, IPV6_NEXT, &next) || !span_from(s, IP6_HEADER, &body))
 		return false;
 	switch (next) {
-	case NEXT_UDP:
+	case IP_UDP:
 		return bad_udp(body, DHCP6_SERVER);
-	case NEXT_ICMP6:
+	case IP_ICMP6:
 		return bad_icmp6(g, body, src);
 	case NEXT_HOP_BY_HOP:
 		return bad_hop_by_hop(body);

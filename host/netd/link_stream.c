@@ -21,12 +21,13 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#define PIECES	     64u
-#define BUFFER	     (LINK_READ_MAX + FRAME_PREFIX + FRAME_STREAM_MAX)
-#define ROOM_MIN     (LINK_READ_MAX / 2)
-#define RESYNC_STEP  2048u
-#define RESYNC_BLIND (1u << 20)	 /* so much, or so long, without the member's address: */
-#define RESYNC_NS    1000000000u /* do without it */
+#define PIECES	    64u
+#define BUFFER	    (LINK_READ_MAX + FRAME_PREFIX + FRAME_STREAM_MAX)
+#define ROOM_MIN    (LINK_READ_MAX / 2)
+#define RESYNC_STEP 2048u
+/* So much, or so long, without the member's address: do without it. */
+#define RESYNC_BLIND (1u << 20)
+#define RESYNC_NS    1000000000u
 
 struct stream {
 	struct link l;

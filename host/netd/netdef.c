@@ -143,11 +143,16 @@ const struct netdef *netdef_builtin(const char *name)
 	return NULL;
 }
 
-bool netdef_overlap(const struct netdef *a, const struct netdef *b)
+bool netdef_overlap4(const struct netdef *a, const struct netdef *b)
 {
 	uint32_t mask = a->netmask & b->netmask;
 
-	if (a->subnet && b->subnet && (a->subnet & mask) == (b->subnet & mask))
+	return a->subnet && b->subnet && (a->subnet & mask) == (b->subnet & mask);
+}
+
+bool netdef_overlap(const struct netdef *a, const struct netdef *b)
+{
+	if (netdef_overlap4(a, b))
 		return true;
 	return netdef_has_prefix6(a) && !memcmp(a->prefix6, b->prefix6, 8);
 }

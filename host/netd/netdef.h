@@ -120,6 +120,8 @@ bool netdef_forward_fits(const struct netdef *d, const struct netdef_forward *f,
 			 char err[NETDEF_ERR_MAX]);
 /* Whether two subnets overlap; the caller's message has both names. */
 bool netdef_overlap(const struct netdef *a, const struct netdef *b);
+/* If so: whether their IPv4 subnets do, or else their prefixes. */
+bool netdef_overlap4(const struct netdef *a, const struct netdef *b);
 /*
  * Choose subnet, gateway, range and IPv6 prefix of one with auto_subnet: none of `others`, none of
  * this host's own (addresses and routes). prefer: the one it had last time, 0: none.

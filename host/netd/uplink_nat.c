@@ -35,17 +35,22 @@ static void start(struct uplink *u);
 
 /* ---- life ---- */
 
-static void life_closed(uv_handle_t *h)
+/* One that never began has no uplink. */
+static void life_free(struct life *l)
 {
-	struct life *l = h->data;
-
-	if (--l->handles)
-		return;
 	lane_unmap(&l->in);
 	lane_unmap(&l->out);
 	if (l->u)
 		uplink_put(l->u);
 	free(l);
+}
+
+static void life_closed(uv_handle_t *h)
+{
+	struct life *l = h->data;
+
+	if (!--l->handles)
+		life_free(l);
 }
 
 static void restart_due(uv_timer_t *t)
@@ -328,19 +333,9 @@ static bool spawn(struct uplink *u, struct life *l, const int theirs[NAT_FD_COUN
 	return !rc;
 }
 
-static void free_life(uv_handle_t *h)
+static void close_all(int fds[NAT_FD_COUNT])
 {
-	struct life *l = h->data;
-
-	lane_unmap(&l->in);
-	lane_unmap(&l->out);
-	uplink_put(l->u);
-	free(l);
-}
-
-static void close_all(int fds[], unsigned n)
-{
-	for (unsigned i = 0; i < n; i++)
+	for (unsigned i = 0; i < NAT_FD_COUNT; i++)
 		if (fds[i] >= 0)
 			close(fds[i]);
 }
@@ -350,6 +345,8 @@ static bool join(struct life *l, int theirs[NAT_FD_COUNT])
 {
 	int control[2];
 
+	for (unsigned i = 0; i < NAT_FD_COUNT; i++)
+		theirs[i] = -1;
 	theirs[NAT_FD_LANES] = lane_memory(2);
 	theirs[NAT_FD_BELL] = l->worker_fd = lane_bell();
 	theirs[NAT_FD_DAEMON] = l->bell_fd = lane_bell();
@@ -365,27 +362,25 @@ static bool join(struct life *l, int theirs[NAT_FD_COUNT])
 
 static bool begin(struct uplink *u)
 {
-	int theirs[NAT_FD_COUNT] = {-1, -1, -1, -1, -1, -1, -1};
+	int theirs[NAT_FD_COUNT];
 	struct life *l = calloc(1, sizeof(*l));
 
 	if (!l)
 		return false;
-	l->control_fd = -1;
 	if (!join(l, theirs)) {
 		u->spawn_error = -errno;
-		close_all(theirs, NAT_FD_COUNT);
-		lane_unmap(&l->in);
-		lane_unmap(&l->out);
-		free(l);
+		close_all(theirs);
+		life_free(l);
 		return false;
 	}
 	l->u = u;
 	l->born = uv_now(u->params.loop);
 	u->refs++;
 	if (!spawn(u, l, theirs)) {
-		close_all(theirs, NAT_FD_COUNT);
+		close_all(theirs);
 		close(l->control_fd);
-		uv_close((uv_handle_t *)&l->process, free_life);
+		l->handles = 1;
+		uv_close((uv_handle_t *)&l->process, life_closed);
 		return false;
 	}
 	close(theirs[NAT_FD_LANES]);

@@ -29,6 +29,7 @@
 #include "host/nat/forward.h"
 #include "host/nat/worker.h"
 #include "tests/host/nat_kit.h"
+#include "tests/host/own_ns.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 int LLVMFuzzerInitialize(int *argc, char ***argv);
@@ -46,6 +47,7 @@ void fuzz_free(void *p);
 #define KEPT	   8u
 #define FDS	   64u
 #define FRAMES_MAX 64u
+#define CANNOT	   77 /* fuzz_run.sh: it cannot run here */
 
 enum option { JUMBO = 1, LOOPBACK = 2, RESTRICTED = 4, DNS = 8, NO_RELAY = 16, FORWARD = 32 };
 enum doing { FIX_SUMS = 1, FIX_ADDRESS = 2, END_BATCH = 4, TURN = 8 };
@@ -101,35 +103,15 @@ void fuzz_free(void *p)
 	free(p);
 }
 
-static void write_file(const char *path, const char *text)
-{
-	FILE *f = fopen(path, "we");
-
-	if (!f)
-		return;
-	fputs(text, f);
-	fclose(f);
-}
-
 static void own_network(void)
 {
-	char map[64];
-	unsigned uid = getuid(), gid = getgid();
-
-	if (unshare(uid ? CLONE_NEWUSER | CLONE_NEWNET : CLONE_NEWNET)) {
+	if (!own_ns(CLONE_NEWNET)) {
 		fprintf(stderr, "no network namespace of our own: %s\n", strerror(errno));
-		_exit(77);
-	}
-	if (uid) {
-		write_file("/proc/self/setgroups", "deny");
-		snprintf(map, sizeof(map), "0 %u 1", uid);
-		write_file("/proc/self/uid_map", map);
-		snprintf(map, sizeof(map), "0 %u 1", gid);
-		write_file("/proc/self/gid_map", map);
+		_exit(geteuid() ? CANNOT : 1);
 	}
 	if (system("ip link set lo up && ip route add local 0.0.0.0/0 dev lo && "
 		   "ip -6 route add local ::/0 dev lo") != 0)
-		_exit(77);
+		_exit(1);
 }
 
 static int serve(int type)
@@ -138,7 +120,7 @@ static int serve(int type)
 	int fd = socket(AF_INET6, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
 	if (bind(fd, (struct sockaddr *)&a, sizeof(a)) || (type == SOCK_STREAM && listen(fd, 16)))
-		_exit(77);
+		_exit(1);
 	return fd;
 }
 

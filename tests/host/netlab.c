@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "common/cksum.h"
+#include "tests/host/own_ns.h"
 
 #define WAIT_MS 5000
 /* A user namespace may know one group only, which is ours then. */
@@ -33,34 +34,6 @@ static const uint8_t member_mac[6] = {0x52, 0x54, 0x00, 0x12, 0x34, 0x05};
 static bool run(const char *command)
 {
 	return system(command) == 0;
-}
-
-static void write_file(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-
-	if (fd < 0)
-		return;
-	if (write(fd, text, strlen(text)) < 0)
-		errno = 0;
-	close(fd);
-}
-
-static bool own_namespaces(void)
-{
-	char map[64];
-	unsigned uid = getuid(), gid = getgid();
-
-	if (!uid)
-		return !unshare(CLONE_NEWNET);
-	if (unshare(CLONE_NEWUSER | CLONE_NEWNET) < 0)
-		return false;
-	write_file("/proc/self/setgroups", "deny");
-	snprintf(map, sizeof(map), "0 %u 1", uid);
-	write_file("/proc/self/uid_map", map);
-	snprintf(map, sizeof(map), "0 %u 1", gid);
-	write_file("/proc/self/gid_map", map);
-	return true;
 }
 
 static int open_tap(void)
@@ -356,7 +329,7 @@ bool netlab_open(struct netlab *l, uint32_t mtu, char why[256])
 	l->mtu = mtu;
 	memcpy(l->gateway_mac, gateway_mac, 6);
 	memcpy(l->member_mac, member_mac, 6);
-	if (!own_namespaces()) {
+	if (!own_ns(CLONE_NEWNET)) {
 		snprintf(why, 256, "no network namespace of our own: %s", strerror(errno));
 		return false;
 	}

@@ -3,7 +3,6 @@
  * Lanes (host/lane/lane.h): both ends in one process, between two processes, and against an other
  * side that lies. `LANE_SEED=N` repeats a random run.
  */
-#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <setjmp.h>
@@ -11,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <signal.h>

@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 
 #include "host/netd/netdef.h"
+#include "tests/host/own_ns.h"
 
 static char err[NETDEF_ERR_MAX];
 
@@ -679,33 +680,7 @@ static void test_overlap(void **state)
 
 /* ---- the choice of a subnet ---- */
 
-static void write_file(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-
-	if (fd < 0 || write(fd, text, strlen(text)) < 0)
-		fail_msg("%s: %s", path, strerror(errno));
-	close(fd);
-}
-
 #define NO_NAMESPACE 77
-
-/* Into a network namespace of our own; as a user with one of users around it. */
-static void new_namespace(void)
-{
-	char map[64];
-	unsigned uid = geteuid(), gid = getegid();
-
-	if (unshare(CLONE_NEWNET) == 0)
-		return;
-	if (unshare(CLONE_NEWUSER | CLONE_NEWNET) != 0)
-		_exit(geteuid() ? NO_NAMESPACE : 1);
-	write_file("/proc/self/setgroups", "deny");
-	snprintf(map, sizeof(map), "0 %u 1", uid);
-	write_file("/proc/self/uid_map", map);
-	snprintf(map, sizeof(map), "0 %u 1", gid);
-	write_file("/proc/self/gid_map", map);
-}
 
 static void run(const char *command)
 {
@@ -791,7 +766,8 @@ static void test_choose(void **state)
 	if (child == 0) {
 		const struct CMUnitTest inside[] = {cmocka_unit_test(choose_in_namespace)};
 
-		new_namespace();
+		if (!own_ns(CLONE_NEWNET))
+			_exit(geteuid() ? NO_NAMESPACE : 1);
 		/* Who counts tests would take it for one of ours. */
 		if (!freopen("/dev/null", "w", stdout))
 			_exit(99);

@@ -413,10 +413,11 @@ def real_root():
 
 def stage_outer():
     """Start again in namespaces of our own."""
+    unshare = tool("unshare")
     how = ["--net", "--pid", "--fork", "--mount", "--mount-proc", "--kill-child"]
     if os.getuid():
         how += ["--user", "--map-root-user"]
-        tried = subprocess.run([tool("unshare"), *how, "true"], capture_output=True, text=True,
+        tried = subprocess.run([unshare, *how, "true"], capture_output=True, text=True,
                                check=False)
         if tried.returncode:
             print(f"1..0 # SKIP no namespaces of our own: {tried.stderr.strip()}")
@@ -425,7 +426,6 @@ def stage_outer():
            "VMNETTEST_ROOT": "0" if os.getuid() else "1"}
     if os.getuid() and "VMNETTEST_UID" not in env:
         env["VMNETTEST_UID"] = "root"
-    unshare = tool("unshare")
     os.execve(unshare, [unshare, *how, sys.executable, "-B", *sys.argv], env)
 
 
