@@ -409,8 +409,7 @@ static bool one_network(struct reader *r, struct config *c, const char *name, co
 			continue;
 		netdef_format_addr4(d->subnet, mine);
 		netdef_format_addr4(o->subnet, theirs);
-		/* Not the subnets: then it is the prefixes. */
-		if (!d->subnet || !o->subnet || ((d->subnet ^ o->subnet) & d->netmask & o->netmask))
+		if (!netdef_overlap4(d, o))
 			return wrong(r, find(r, name, "nat66-prefix"),
 				     "networks %s and %s (line %zu) have the same nat66-prefix",
 				     d->name, o->name, find(r, o->name, "nat66-prefix").line);
